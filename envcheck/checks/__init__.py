@@ -1,0 +1,60 @@
+"""Every check, by layer: the first one that fails names the root cause, what follows may be its consequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from envcheck.checks.architectures import torch_architectures
+from envcheck.checks.container import container_capabilities, container_gpu, container_runtime
+from envcheck.checks.cuda import cuda_init, library_origin
+from envcheck.checks.cudnn import cudnn_loads
+from envcheck.checks.driver import driver_library, driver_module, nvidia_hardware
+from envcheck.checks.floor import driver_is_new_enough
+from envcheck.checks.memory import shared_memory
+from envcheck.checks.nccl import all_reduce, nccl_version
+from envcheck.checks.nvml import gpu_health, nvml
+from envcheck.checks.torch import torch_build, torch_compile, torch_cuda
+from envcheck.checks.torchvision import torchvision_nms, torchvision_pair
+from envcheck.facts import Facts
+from envcheck.finding import Finding
+
+TOPICS = ("driver", "cuda", "torch", "cudnn", "nccl", "container", "memory", "health")
+# These topics are judged by what the torch child reports.
+TORCH_TOPICS = frozenset({"torch", "cudnn", "nccl"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`on_gpu_path`: it can fail only because a lower layer of the GPU's path does."""
+
+    id: str
+    topic: str
+    judge: Callable[[Facts], Finding]
+    on_gpu_path: bool = True
+
+
+CHECKS = (
+    Check("nvidia-hardware", "driver", nvidia_hardware),
+    Check("driver-module", "driver", driver_module),
+    Check("container-gpu", "container", container_gpu),
+    Check("driver-library", "driver", driver_library),
+    Check("container-capabilities", "container", container_capabilities),
+    Check("driver-floor", "driver", driver_is_new_enough),
+    Check("cuda-init", "cuda", cuda_init),
+    Check("nvml", "driver", nvml),
+    Check("gpu-health", "health", gpu_health),
+    Check("torch-build", "torch", torch_build, on_gpu_path=False),
+    Check("library-origin", "cuda", library_origin),
+    Check("torch-architectures", "torch", torch_architectures),
+    Check("torch-cuda", "torch", torch_cuda),
+    Check("torchvision-pair", "torch", torchvision_pair, on_gpu_path=False),
+    Check("torchvision-nms", "torch", torchvision_nms, on_gpu_path=False),
+    Check("cudnn", "cudnn", cudnn_loads, on_gpu_path=False),
+    Check("nccl-version", "nccl", nccl_version, on_gpu_path=False),
+    Check("all-reduce", "nccl", all_reduce),
+    Check("torch-compile", "torch", torch_compile, on_gpu_path=False),
+    Check("shared-memory", "memory", shared_memory, on_gpu_path=False),
+    Check("container-runtime", "container", container_runtime, on_gpu_path=False),
+)
+BY_ID = {check.id: check for check in CHECKS}

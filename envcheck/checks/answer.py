@@ -1,0 +1,41 @@
+"""How a check answers: findings with their cause's fix and reference filled in from the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envcheck.causes import cause as catalogued
+from envcheck.finding import Finding, Status
+
+
+def ok(check: str, summary: str, evidence: Iterable[str] = ()) -> Finding:
+    """Looked at and found right."""
+    return Finding(check, Status.OK, summary, evidence=tuple(evidence))
+
+
+def skip(check: str, reason: str) -> Finding:
+    """Does not apply here, or could not be looked at; never a pass."""
+    return Finding(check, Status.SKIP, reason)
+
+
+def warn(
+    check: str, cause: str | None, summary: str, evidence: Iterable[str] = (), fix: tuple[str, ...] | None = None
+) -> Finding:
+    """Works, with a limit the user will meet."""
+    return _problem(check, Status.WARN, cause, summary, evidence, fix)
+
+
+def fail(
+    check: str, cause: str | None, summary: str, evidence: Iterable[str] = (), fix: tuple[str, ...] | None = None
+) -> Finding:
+    """Does not work. `cause` is None only where what was seen does not tell it."""
+    return _problem(check, Status.FAIL, cause, summary, evidence, fix)
+
+
+def _problem(
+    check: str, status: Status, cause: str | None, summary: str, evidence: Iterable[str], fix: tuple[str, ...] | None
+) -> Finding:
+    row = catalogued(cause) if cause is not None else None
+    steps = fix if fix is not None else row.fix if row is not None else ()
+    seen = tuple(line for line in evidence if line)
+    return Finding(check, status, summary, cause, seen, steps, row.reference if row is not None else None)

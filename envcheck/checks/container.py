@@ -1,0 +1,88 @@
+"""What the engine can give, and what this container was given."""
+
+from __future__ import annotations
+
+from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.facts import Facts
+from envcheck.finding import Finding
+from envcheck.presence import presence, reached_container
+
+NOTHING = ("", "void", "none")
+
+
+def container_runtime(facts: Facts) -> Finding:
+    """What it checks: on a host with a card, that the engine can hand it to containers (runtime or CDI), by files only.
+    Why it matters: without the NVIDIA Container Toolkit a container runs, but on the CPU.
+    How to fix: install the toolkit and let `nvidia-ctk` configure the engine.
+    Reference: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
+    """
+    check, runtime = "container-runtime", facts.runtime
+    if facts.container.inside:
+        return skip(check, "inside a container: to be judged on the engine's host")
+    engine = runtime.docker_client or runtime.engine_socket or runtime.podman
+    if engine is None:
+        return skip(check, "no container engine on this machine")
+    if runtime.error:
+        return warn(check, "docker-daemon-unreachable", "the engine's settings cannot be read", [runtime.error])
+    if not presence(facts).expected:
+        return skip(check, f"no GPU to pass on (engine: {engine})")
+    if not runtime.toolkit and not runtime.cdi_specs:
+        summary = "the NVIDIA Container Toolkit is not installed: containers cannot use the card"
+        return warn(check, "container-no-gpu-runtime", summary, [f"engine: {engine}", "no nvidia-ctk", "no CDI spec"])
+    if runtime.cdi_missing_paths:
+        evidence = [*runtime.cdi_specs, *(f"missing: {path}" for path in runtime.cdi_missing_paths[:5])]
+        return warn(check, "container-cdi-unresolvable", "a CDI specification names files that are gone", evidence)
+    if not runtime.nvidia_runtime and not runtime.cdi_specs:
+        summary = "the NVIDIA Container Toolkit is installed, but the engine is not configured for it"
+        evidence = [f"toolkit: {runtime.toolkit}", f"no runtime `nvidia` in {runtime.daemon_json or 'daemon.json'}"]
+        return warn(check, "container-unknown-runtime", summary, evidence)
+    how = "CDI " + ", ".join(runtime.cdi_devices[:4]) if runtime.cdi_specs else "runtime nvidia"
+    return ok(check, f"containers can use the card ({how})", [f"engine: {engine}", *runtime.cdi_specs])
+
+
+def container_gpu(facts: Facts) -> Finding:
+    """What it checks: that a container meant to have a GPU was really given one.
+    Why it matters: an engine may start the container without it, and the program runs on the CPU.
+    How to fix: start the container with `--gpus all` or a CDI device, on a host whose toolkit is configured.
+    Reference: https://docs.docker.com/engine/containers/resource_constraints/#gpu
+    """
+    check = "container-gpu"
+    if not facts.container.inside:
+        return skip(check, "not inside a container")
+    expected = presence(facts)
+    if not expected.expected:
+        return skip(check, expected.reason)
+    if reached_container(facts):
+        return ok(check, "the container was given a GPU", facts.driver.device_nodes)
+    evidence = [expected.reason, "no /dev/nvidia* in this container", facts.cuda.error or ""]
+    visible = facts.environment.get("NVIDIA_VISIBLE_DEVICES")
+    if visible is not None:
+        evidence.append(f"NVIDIA_VISIBLE_DEVICES={visible}")
+    if facts.container.request is None and visible in NOTHING:
+        summary = "the host has an NVIDIA card, but this container was started without it"
+        fix = ("start the container with: docker run --gpus all ...   (or bin/launcher up --gpus all)",)
+        return fail(check, "cuda-devices-masked", summary, evidence, fix)
+    summary = "this container should have a GPU, but the engine gave it none"
+    return fail(check, "container-no-gpu-runtime", summary, evidence)
+
+
+def container_capabilities(facts: Facts) -> Finding:
+    """What it checks: that NVIDIA_DRIVER_CAPABILITIES, where set, holds compute and utility.
+    Why it matters: libcuda comes with compute, NVML and nvidia-smi with utility.
+    How to fix: set NVIDIA_DRIVER_CAPABILITIES=compute,utility.
+    Reference: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+    """
+    check = "container-capabilities"
+    if not facts.container.inside or not presence(facts).expected:
+        return skip(check, "no GPU is expected in a container here")
+    value = facts.environment.get("NVIDIA_DRIVER_CAPABILITIES", "")
+    if not value or "all" in value.split(","):
+        return ok(check, "driver capabilities: all that are needed", [f"NVIDIA_DRIVER_CAPABILITIES={value}"])
+    missing = [name for name in ("compute", "utility") if name not in value.split(",")]
+    if not missing:
+        return ok(check, f"driver capabilities: {value}")
+    summary = f"NVIDIA_DRIVER_CAPABILITIES lacks {' and '.join(missing)}"
+    # What is really missing decides: a mount by other means may have brought the library.
+    harmful = "compute" in missing and not facts.cuda.loaded
+    judge = fail if harmful else warn
+    return judge(check, "container-capabilities-missing", summary, [f"NVIDIA_DRIVER_CAPABILITIES={value}"])

@@ -1,0 +1,114 @@
+"""CUDA initialisation by number, and where libcuda came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envcheck.causes import cause
+from envcheck.checks.answer import fail, ok, skip
+from envcheck.compat import cuda_error
+from envcheck.facts import Crash, Facts
+from envcheck.finding import Finding
+from envcheck.presence import presence
+
+CHECK = "cuda-init"
+WRONG_LIBRARY = (34, 803, 804)
+
+
+def cuda_init(facts: Facts) -> Finding:
+    """What it checks: the number that libcuda's cuInit and cuDeviceGetCount return, in a child process.
+    Why it matters: the number tells the cause; "CUDA is not available" does not.
+    How to fix: as the cause of that number says.
+    Reference: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html
+    """
+    cuda = facts.cuda
+    if not presence(facts).expected:
+        return skip(CHECK, "no GPU is expected here")
+    if cuda.crash is not None:
+        return _crashed(cuda.crash, facts)
+    if not cuda.loaded:
+        return skip(CHECK, "libcuda.so.1 does not load; see driver-library")
+    code = cuda.init_code or cuda.count_code or 0
+    if code == 0 and not cuda.device_count:
+        code = 100
+    if code:
+        return _by_number(code, facts)
+    names = [f"GPU {device.index}: {device.name}, compute capability {device.capability}" for device in cuda.devices]
+    count = f"{cuda.device_count} GPU{'s' if cuda.device_count != 1 else ''}"
+    return ok(CHECK, f"CUDA initialises and sees {count}", [*names, *_where(facts)])
+
+
+def _where(facts: Facts) -> list[str]:
+    lines = [f"libcuda: {facts.cuda.path}"] if facts.cuda.path else []
+    if facts.driver.module_version:
+        lines.append(f"loaded kernel module: {facts.driver.module_version}")
+    return lines
+
+
+def _by_number(code: int, facts: Facts) -> Finding:
+    error = cuda_error(code)
+    evidence = [f"cuInit returned {code} ({error.name}): {error.text}", *_where(facts), *_variables(facts)]
+    if code in (100, 101):
+        return _no_device(code, facts, evidence)
+    if code == 999 and facts.container.inside and facts.nvml.init_code == 999:
+        evidence.append("NVML returns 999 too, as after a reload of the daemon or of systemd on the host")
+        return fail(CHECK, "container-lost-gpu", "this container lost its GPU", evidence)
+    if code == 999 and not facts.driver.uvm_loaded and "/dev/nvidia-uvm" not in facts.driver.device_nodes:
+        evidence.append("nvidia-uvm: module not loaded, /dev/nvidia-uvm missing")
+    summary = f"CUDA error {code}: {error.text or 'a number this table does not know'}"
+    identifier = error.cause or "cuda-unknown-init"
+    steps = _without_directory(facts) if code in WRONG_LIBRARY else None
+    return fail(CHECK, identifier, summary, evidence, steps and (*steps, *cause(identifier).fix[1:]))
+
+
+def _without_directory(facts: Facts) -> tuple[str, ...] | None:
+    """The command that takes the directory of the loaded libcuda out of LD_LIBRARY_PATH, where it came from there."""
+    directories = [part for part in facts.environment.get("LD_LIBRARY_PATH", "").split(":") if part]
+    own = Path(facts.cuda.path).parent if facts.cuda.path else None
+    left = [part for part in directories if Path(part) != own]
+    if len(left) == len(directories):
+        return None
+    return (f"export LD_LIBRARY_PATH={':'.join(left)}" if left else "unset LD_LIBRARY_PATH",)
+
+
+def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
+    request = facts.container.request
+    if request is not None and request.device == "cpu" and not facts.driver.device_nodes:
+        return skip(CHECK, "this container was started for the CPU; libcuda sees no device, as it should")
+    masked = any(name in facts.environment for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
+    if facts.nvml.init_code == 999 and facts.container.inside:
+        return fail(CHECK, "container-lost-gpu", "this container lost its GPU", [*evidence, "nvmlInit returned 999"])
+    unloaded = facts.driver.module_version is None and facts.nvml.init_code != 0 and not facts.driver.wsl
+    if unloaded and not masked:
+        evidence.append("/sys/module/nvidia does not exist")
+        return fail(CHECK, "driver-not-loaded", "libcuda finds no device: no kernel module is loaded", evidence)
+    if any(device.mig and not device.mig_uuids for device in facts.nvml.devices):
+        evidence.append("MIG is enabled, but there is no MIG instance")
+    summary = "CUDA sees no GPU" if code == 100 else "CUDA was asked for a GPU that is not there"
+    return fail(CHECK, "cuda-devices-masked", summary, evidence)
+
+
+def _variables(facts: Facts) -> list[str]:
+    names = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "CUDA_MPS_PIPE_DIRECTORY")
+    return [f"{name}={facts.environment[name]}" for name in names if name in facts.environment]
+
+
+def _crashed(crash: Crash, facts: Facts) -> Finding:
+    how = "did not answer in time" if crash.timed_out else f"ended with {crash.signal or crash.returncode}"
+    evidence = [f"stage {crash.stage}", *_where(facts), *_variables(facts), *crash.stderr.splitlines()[-3:]]
+    return fail(CHECK, "cuda-unknown-init", f"libcuda {how}", evidence)
+
+
+def library_origin(facts: Facts) -> Finding:
+    """What it checks: that PyTorch loads the same libcuda as every other program.
+    Why it matters: one of torch's libraries searches the working directory, so a stray libcuda.so.1 there is loaded.
+    How to fix: run from another directory, or delete the file.
+    Reference: https://man7.org/linux/man-pages/man8/ld.so.8.html
+    """
+    check = "library-origin"
+    if facts.torch is None or facts.torch.libcuda is None:
+        return skip(check, "PyTorch has loaded no libcuda by itself")
+    if facts.torch.libcuda == facts.cuda.path:
+        return ok(check, "PyTorch and the driver use one libcuda", [facts.torch.libcuda])
+    evidence = [f"PyTorch: {facts.torch.libcuda}", f"every other program: {facts.cuda.path or 'none'}"]
+    return fail(check, "library-shadowed", "PyTorch loads a libcuda that is not the driver's", evidence)

@@ -1,0 +1,126 @@
+"""The PyTorch wheel: its build, its compiler, and whether CUDA works through it."""
+
+from __future__ import annotations
+
+import re
+
+from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.compat import cuda_error
+from envcheck.facts import Crash, Facts, Torch
+from envcheck.finding import Finding
+from envcheck.presence import presence
+
+LINES_OF_ERROR = 4
+
+
+def missing(facts: Facts) -> str | None:
+    """Why nothing can be said about PyTorch here; None where it imported."""
+    torch = facts.torch
+    if torch is None:
+        return "PyTorch was not looked at"
+    if not torch.found:
+        return "PyTorch is not installed here"
+    if torch.version is None:
+        return "PyTorch does not import; see torch-build"
+    return None
+
+
+def crash_in(torch: Torch, *stages: str) -> Crash | None:
+    """The crash that ended one of these stages."""
+    return next((crash for crash in torch.crashes if crash.stage in stages), None)
+
+
+def crash_lines(crash: Crash) -> list[str]:
+    """Which stage, how, and the last words on standard error."""
+    how = "did not end in time" if crash.timed_out else f"ended with {crash.signal or f'exit code {crash.returncode}'}"
+    return [f"stage {crash.stage} {how}", *crash.stderr.splitlines()[-LINES_OF_ERROR:]]
+
+
+def torch_build(facts: Facts) -> Finding:
+    """What it checks: that PyTorch imports, and is a CUDA build where a GPU is expected.
+    Why it matters: the CPU build runs without an error, on the CPU.
+    How to fix: install the CUDA build; on a failing import, remove what shadows its libraries.
+    Reference: https://pytorch.org/get-started/locally/
+    """
+    check, torch = "torch-build", facts.torch
+    if torch is None:
+        return skip(check, missing(facts) or "")
+    if not torch.found:
+        return skip(check, f"PyTorch is not installed in {', '.join(torch.searched)} (ENVCHECK_PYTHON names another)")
+    if torch.version is None:
+        return _import_failed(check, torch, facts)
+    evidence = [f"{torch.python} (Python {torch.python_version})", f"{torch.location}"]
+    if torch.cuda is None and "rocm" in torch.version:
+        return skip(check, f"torch {torch.version} is built for AMD GPUs")
+    if torch.cuda is not None:
+        return ok(check, f"torch {torch.version}, CUDA {torch.cuda}", evidence)
+    if presence(facts).expected:
+        summary = f"torch {torch.version} is a CPU build: the GPU will not be used"
+        return fail(check, "torch-cpu-only", summary, ["torch.version.cuda is None", *evidence])
+    return ok(check, f"torch {torch.version}, a CPU build", evidence)
+
+
+def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
+    crash = crash_in(torch, "import", "start")
+    evidence = [f"python: {torch.python}", *(crash_lines(crash) if crash else [torch.error or "no reason reported"])]
+    path = facts.environment.get("LD_LIBRARY_PATH")
+    text = " ".join(evidence)
+    if path:
+        evidence.append(f"LD_LIBRARY_PATH={path}")
+    if "cudnn" in text.lower():
+        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence)
+    # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
+    shadowed = path and re.search(r"undefined symbol|cannot open shared object|version `", text)
+    return fail(check, "library-shadowed" if shadowed else None, "importing torch fails", evidence)
+
+
+def torch_cuda(facts: Facts) -> Finding:
+    """What it checks: that torch.cuda.is_available() agrees with what cuInit said.
+    Why it matters: CUDA may work for other programs and not for PyTorch.
+    How to fix: as the error number in PyTorch's warning says.
+    Reference: https://docs.pytorch.org/docs/stable/notes/cuda.html
+    """
+    check, torch = "torch-cuda", facts.torch
+    reason = missing(facts)
+    if reason is not None or torch is None:
+        return skip(check, reason or "")
+    crash = crash_in(torch, "cuda")
+    if crash is not None:
+        return fail(check, None, "asking PyTorch for CUDA crashed", crash_lines(crash))
+    if not presence(facts).expected:
+        return skip(check, "no GPU is expected here; PyTorch runs on the CPU")
+    if torch.cuda is None:
+        return skip(check, "no CUDA build; see torch-build")
+    if facts.cuda.init_code != 0 or not facts.cuda.device_count:
+        return skip(check, "CUDA does not initialise; see cuda-init")
+    if torch.cuda_available:
+        return ok(check, f"PyTorch sees {torch.cuda_device_count} GPU{'s' if torch.cuda_device_count != 1 else ''}")
+    text = torch.cuda_warning or "torch.cuda.is_available() is False, without a warning"
+    return fail(check, _cause(text), "CUDA works, but not through PyTorch", text.splitlines()[:LINES_OF_ERROR])
+
+
+def _cause(text: str) -> str | None:
+    number = re.search(r"Error (\d+):", text)
+    if number:
+        return cuda_error(int(number.group(1))).cause
+    if "driver on your system is too old" in text:
+        return "driver-too-old"
+    return "cuda-unknown-init" if "CUDA unknown error" in text else None
+
+
+def torch_compile(facts: Facts) -> Finding:
+    """What it checks: that a C compiler, a C++ compiler and the headers of torch's Python are there.
+    Why it matters: torch.compile builds small programs at run time and fails without them.
+    How to fix: install gcc, g++ and the python3 development package.
+    Reference: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_troubleshooting.html
+    """
+    check, torch = "torch-compile", facts.torch
+    reason = missing(facts)
+    if reason is not None or torch is None:
+        return skip(check, reason or "")
+    parts = {"C compiler": torch.c_compiler, "C++ compiler": torch.cxx_compiler, "Python.h": torch.python_header}
+    evidence = [f"{name}: {path or 'missing'}" for name, path in parts.items()]
+    absent = [name for name, path in parts.items() if path is None]
+    if not absent:
+        return ok(check, "torch.compile has its compiler", evidence)
+    return warn(check, "compiler-missing", f"torch.compile will not work: no {', no '.join(absent)}", evidence)

@@ -1,0 +1,70 @@
+"""torchvision: does it belong to this torch, and does its compiled operator run."""
+
+from __future__ import annotations
+
+from envcheck.checks.answer import fail, ok, skip
+from envcheck.checks.torch import crash_in, crash_lines, missing
+from envcheck.facts import Facts
+from envcheck.finding import Finding
+
+CAUSE = "torchvision-mismatch"
+KEPT = (0, 2)
+
+
+def _absent(facts: Facts) -> str | None:
+    torch = facts.torch
+    if torch is not None and torch.version is not None and crash_in(torch, "torchvision") is None:
+        return None if torch.torchvision is not None else "torchvision is not installed"
+    return missing(facts)
+
+
+def torchvision_pair(facts: Facts) -> Finding:
+    """What it checks: the torch version torchvision's metadata pins, and the CUDA version it was built for.
+    Why it matters: its compiled operators load only with the torch they were built for.
+    How to fix: install both in one command from one index.
+    Reference: https://github.com/pytorch/vision#installation
+    """
+    check, torch = "torchvision-pair", facts.torch
+    reason = _absent(facts)
+    if reason is not None or torch is None or torch.torchvision is None:
+        return skip(check, reason or "torchvision crashed; see torchvision-nms")
+    seen = torch.torchvision
+    installed = (torch.version or "").split("+")[0]
+    evidence = [f"torch {torch.version}, CUDA {torch.cuda}", f"torchvision {seen.version}, CUDA {seen.cuda_version}"]
+    if seen.requires_torch is not None and seen.requires_torch.split("+")[0] != installed:
+        summary = f"torchvision {seen.version} is made for torch {seen.requires_torch}, not {torch.version}"
+        return fail(check, CAUSE, summary, evidence)
+    if seen.cuda_version is not None and _cuda_major(seen.cuda_version) != _torch_major(torch.cuda):
+        return fail(check, CAUSE, "torch and torchvision are built for different CUDA versions", evidence)
+    return ok(check, f"torchvision {seen.version} belongs to it", evidence)
+
+
+def _cuda_major(number: int) -> int | None:
+    """12080 as 12; torchvision's CPU build reports -1."""
+    return number // 1000 if number > 0 else None
+
+
+def _torch_major(cuda: str | None) -> int | None:
+    return int(cuda.split(".")[0]) if cuda else None
+
+
+def torchvision_nms(facts: Facts) -> Finding:
+    """What it checks: that torchvision::nms, run on three boxes on the CPU, keeps the two it must keep.
+    Why it matters: "operator torchvision::nms does not exist" is how a mismatched pair shows itself.
+    How to fix: install torch and torchvision in one command from one index.
+    Reference: https://docs.pytorch.org/vision/stable/generated/torchvision.ops.nms.html
+    """
+    check, torch = "torchvision-nms", facts.torch
+    crash = crash_in(torch, "torchvision") if torch is not None else None
+    if crash is not None:
+        return fail(check, CAUSE, "torchvision's operators crash", crash_lines(crash))
+    reason = _absent(facts)
+    if reason is not None or torch is None or torch.torchvision is None:
+        return skip(check, reason or "")
+    seen = torch.torchvision
+    if seen.error is not None:
+        evidence = [*seen.error.splitlines()[:4], f"file: {seen.extension}"]
+        return fail(check, CAUSE, "torchvision's compiled operators do not load", evidence)
+    if seen.nms != KEPT:
+        return fail(check, CAUSE, "torchvision::nms gives a wrong answer", [f"kept {seen.nms}, not {KEPT}"])
+    return ok(check, "torchvision::nms ran on the CPU", [f"kept boxes {list(seen.nms)} of 3"])

@@ -1,0 +1,241 @@
+"""What was seen on the machine, before anybody judges it. Frozen, JSON in and out (see codec.py).
+
+A probe that could not look stores its reason in an `error` field; an absent value is None, never a guess.
+Sizes are bytes, times seconds, versions the text the source printed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One PCI function of vendor 0x10de and class 03xx. `driver` is the kernel driver bound to it."""
+
+    address: str
+    device: str
+    pci_class: str
+    driver: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """`present` is the GPU rule: a usable-looking card, device node, or loadable driver library was seen."""
+
+    present: bool = False
+    cards: tuple[Card, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """The kernel side. `module_version` is /sys/module/nvidia/version, None while no module is loaded."""
+
+    kernel: str | None = None
+    module_version: str | None = None
+    open_module: bool | None = None
+    module_installed: bool = False
+    nouveau_loaded: bool = False
+    uvm_loaded: bool = False
+    secure_boot: bool | None = None
+    device_nodes: tuple[str, ...] = ()
+    wsl: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A child process that ended badly: in which stage, by which signal, or by running out of time."""
+
+    stage: str
+    signal: str | None = None
+    timed_out: bool = False
+    returncode: int | None = None
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CudaDevice:
+    """One device as the CUDA driver API sees it; `capability` as "8.9"."""
+
+    index: int
+    name: str
+    capability: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cuda:
+    """libcuda in a child process. `init_code` is the number cuInit returned, `path` comes from /proc/self/maps."""
+
+    loaded: bool = False
+    error: str | None = None
+    path: str | None = None
+    driver_version: int | None = None
+    init_code: int | None = None
+    count_code: int | None = None
+    device_count: int | None = None
+    devices: tuple[CudaDevice, ...] = ()
+    crash: Crash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NvmlDevice:
+    """One GPU as NVML sees it; `mig` is None where the card cannot, `mig_uuids` its instances."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_total: int | None = None
+    compute_capability: str | None = None
+    mig: bool | None = None
+    mig_uuids: tuple[str, ...] = ()
+    brand: int | None = None
+    compute_mode: int | None = None
+    ecc_uncorrected: int | None = None
+    remap_pending: bool | None = None
+    remap_failure: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nvml:
+    """libnvidia-ml in a child process. `init_code` is nvmlReturn_t, `error` why there is no device list."""
+
+    loaded: bool = False
+    error: str | None = None
+    path: str | None = None
+    init_code: int | None = None
+    driver_version: str | None = None
+    cuda_version: int | None = None
+    devices: tuple[NvmlDevice, ...] = ()
+    device_codes: tuple[int, ...] = ()
+    crash: Crash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Torchvision:
+    """`nms` is the list of kept boxes the operator really returned on CPU tensors."""
+
+    version: str | None = None
+    requires_torch: str | None = None
+    extension: str | None = None
+    cuda_version: int | None = None
+    nms: tuple[int, ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllReduce:
+    """A collective that really ran: every rank added its number, `result` is what rank 0 read back."""
+
+    backend: str
+    ranks: int
+    result: float | None = None
+    expected: float | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Torch:
+    """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False."""
+
+    found: bool = False
+    searched: tuple[str, ...] = ()
+    python: str | None = None
+    python_version: str | None = None
+    version: str | None = None
+    cuda: str | None = None
+    location: str | None = None
+    architectures: tuple[str, ...] = ()
+    error: str | None = None
+    torchvision: Torchvision | None = None
+    cudnn: int | None = None
+    cudnn_error: str | None = None
+    cudnn_libraries: tuple[str, ...] = ()
+    nccl: str | None = None
+    nccl_error: str | None = None
+    all_reduces: tuple[AllReduce, ...] = ()
+    cuda_available: bool | None = None
+    cuda_device_count: int | None = None
+    cuda_warning: str | None = None
+    libcuda: str | None = None
+    c_compiler: str | None = None
+    cxx_compiler: str | None = None
+    python_header: str | None = None
+    crashes: tuple[Crash, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """/etc/gpu-launcher/image.json: what the image says is installed in it."""
+
+    stack: str | None = None
+    target: str | None = None
+    torch: str | None = None
+    torch_cuda: str | None = None
+    cudnn: int | None = None
+    nccl: str | None = None
+    compute_capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """/run/gpu-launcher/request.json: what the launcher was asked for when it made this container."""
+
+    device: str
+    gpus: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Whether this process is inside a container, and what that container was made for."""
+
+    inside: bool = False
+    evidence: tuple[str, ...] = ()
+    image: ImageRecord | None = None
+    request: Request | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The engine's files on a host. No engine is called. `cdi_devices` are names as nvidia.com/gpu=0."""
+
+    docker_client: str | None = None
+    engine_socket: str | None = None
+    podman: str | None = None
+    toolkit: str | None = None
+    daemon_json: str | None = None
+    nvidia_runtime: bool = False
+    cdi_specs: tuple[str, ...] = ()
+    cdi_devices: tuple[str, ...] = ()
+    cdi_missing_paths: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Shared memory (/dev/shm), bytes."""
+
+    shm_total: int | None = None
+    shm_free: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything one run saw. `environment` holds only the variables envcheck judges by."""
+
+    hardware: Hardware = Hardware()
+    driver: Driver = Driver()
+    cuda: Cuda = Cuda()
+    nvml: Nvml = Nvml()
+    torch: Torch | None = None
+    container: Container = Container()
+    runtime: Runtime = Runtime()
+    memory: Memory = Memory()
+    environment: dict[str, str] = field(default_factory=dict)
+    python: str | None = None
+    origin: str = "probed"

@@ -1,0 +1,1 @@
+"""What really runs on a GPU, with numbers compared. Every program here runs in a child process."""

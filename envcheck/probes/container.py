@@ -1,0 +1,65 @@
+"""Inside a container or not, and what this container was made from and for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from envcheck.facts import Container, ImageRecord, Request
+from envcheck.probes.paths import exists, read_text
+
+IMAGE = "/etc/gpu-launcher/image.json"
+REQUEST = "/run/gpu-launcher/request.json"
+# Written by Docker, Podman and the launcher's images; systemd's container interface covers LXC and nspawn.
+SIGNS = ("/.dockerenv", "/run/.containerenv", IMAGE, "/run/systemd/container")
+
+
+def probe_container(root: Path) -> Container:
+    """Files only."""
+    signs = tuple(f"{sign} exists" for sign in SIGNS if exists(root, sign))
+    return Container(bool(signs), signs, _image(root), probe_request(root), _damage(root))
+
+
+def probe_request(root: Path) -> Request | None:
+    """What the launcher recorded, None where it recorded nothing readable."""
+    values = _read_object(root, REQUEST)
+    if values is None or values.get("device") not in ("cpu", "gpu"):
+        return None
+    gpus = values.get("gpus")
+    names = tuple(str(gpu) for gpu in gpus) if isinstance(gpus, list) else ()
+    return Request(str(values["device"]), names, str(values.get("reason") or ""))
+
+
+def _image(root: Path) -> ImageRecord | None:
+    values = _read_object(root, IMAGE)
+    if values is None:
+        return None
+    capabilities = values.get("compute_capabilities")
+    cudnn = values.get("cudnn")
+    return ImageRecord(
+        stack=_text(values.get("stack")),
+        target=_text(values.get("target")),
+        torch=_text(values.get("torch")),
+        torch_cuda=_text(values.get("torch_cuda")),
+        cudnn=cudnn if isinstance(cudnn, int) else None,
+        nccl=_text(values.get("nccl")),
+        compute_capabilities=tuple(str(item) for item in capabilities) if isinstance(capabilities, list) else (),
+    )
+
+
+def _damage(root: Path) -> str | None:
+    broken = [name for name in (IMAGE, REQUEST) if exists(root, name) and _read_object(root, name) is None]
+    return f"not readable as a JSON object: {', '.join(broken)}" if broken else None
+
+
+def _read_object(root: Path, path: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(read_text(root, path) or "")
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,121 @@
+"""PyTorch, tried in one child process of the Python that has it; a new child only after a crash."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from envcheck.facts import AllReduce, Crash, Torch, Torchvision
+from envcheck.probes.child import Ended, start_hosted
+
+MODULE = "envcheck.probes.children.torch_stages"
+STAGES = ("compiler", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
+TIMEOUT = 180.0
+
+
+def find_python(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+    """The interpreter whose torch is meant, and the places that were searched.
+
+    No interpreter is started to find out: this one, ENVCHECK_PYTHON, an active virtual or conda environment, then
+    `python` and `python3` of PATH are judged by a torch directory among their packages.
+    """
+    named = environ.get("ENVCHECK_PYTHON")
+    if named:
+        return named, (named,)
+    searched = []
+    for candidate in _candidates(environ):
+        searched.append(candidate)
+        if _has_torch(Path(candidate)):
+            return candidate, tuple(searched)
+    if find_spec("torch") is not None:
+        return sys.executable, (sys.executable,)
+    return None, (sys.executable, *searched)
+
+
+def _candidates(environ: Mapping[str, str]) -> list[str]:
+    prefixes = [environ[name] for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if environ.get(name)]
+    found = [str(Path(prefix) / "bin/python") for prefix in prefixes]
+    found += [path for path in (shutil.which(name, path=environ.get("PATH")) for name in ("python", "python3")) if path]
+    return list(dict.fromkeys(path for path in found if Path(path).exists()))
+
+
+def _has_torch(python: Path) -> bool:
+    # A virtual environment's python is a link out of it: only the unresolved prefix holds its packages.
+    prefixes = {python.parent.parent, python.resolve().parent.parent}
+    return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
+
+
+def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT) -> Torch:
+    """Import torch and try its parts. `gpus` is how many GPUs CUDA can use, for the NCCL ranks."""
+    python, searched = find_python(environ)
+    if python is None:
+        return Torch(searched=searched)
+    stages: dict[str, dict[str, Any]] = {}
+    crashes: list[Crash] = []
+    left = list(STAGES)
+    while left:
+        ended = start_hosted(python, MODULE, str(gpus), *left, environ=environ).finish(timeout)
+        stages.update(ended.stages)
+        if ended.crash is None:
+            break
+        crashes.append(ended.crash)
+        if ended.crash.stage not in left:
+            break
+        left = left[left.index(ended.crash.stage) + 1 :]
+    facts = torch_facts(Ended(stages, None), tuple(crashes))
+    return replace(facts, python=python, searched=searched)
+
+
+def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
+    """Pure: the stages as facts."""
+    value = ended.value
+    return Torch(
+        # An import that crashed did find a torch; one that raised ModuleNotFoundError for it did not.
+        found=not str(value("import", "error")).startswith("ModuleNotFoundError: No module named 'torch'"),
+        python_version=value("import", "python_version"),
+        version=value("import", "version"),
+        cuda=value("import", "cuda"),
+        location=value("import", "location"),
+        libcuda=value("import", "libcuda"),
+        architectures=tuple(value("import", "architectures") or ()),
+        error=value("import", "error"),
+        torchvision=_torchvision(ended),
+        cudnn=value("cudnn", "version"),
+        cudnn_error=value("cudnn", "error"),
+        cudnn_libraries=tuple(value("cudnn", "libraries") or ()),
+        nccl=value("nccl", "version"),
+        nccl_error=value("nccl", "error"),
+        all_reduces=tuple(
+            run for run in (_all_reduce(ended, "gloo"), _all_reduce(ended, "nccl-all-reduce")) if run is not None
+        ),
+        cuda_available=value("cuda", "available"),
+        cuda_device_count=value("cuda", "device_count"),
+        cuda_warning=value("cuda", "warning") or value("cuda", "error"),
+        c_compiler=value("compiler", "c_compiler"),
+        cxx_compiler=value("compiler", "cxx_compiler"),
+        python_header=value("compiler", "python_header"),
+        crashes=crashes,
+        seconds=value("import", "seconds"),
+    )
+
+
+def _torchvision(ended: Ended) -> Torchvision | None:
+    values = ended.stages.get("torchvision")
+    if not values:
+        return None
+    kept = values.get("nms")
+    known = {key: values.get(key) for key in ("version", "requires_torch", "extension", "cuda_version", "error")}
+    return Torchvision(nms=None if kept is None else tuple(kept), **known)
+
+
+def _all_reduce(ended: Ended, stage: str) -> AllReduce | None:
+    values = ended.stages.get(stage)
+    if not values:
+        return None
+    known = {key: values.get(key) for key in ("result", "expected", "seconds", "error")}
+    return AllReduce("gloo" if stage == "gloo" else "nccl", values.get("ranks") or 0, **known)

@@ -1,0 +1,97 @@
+"""Batches without a loader: the whole data set lies on the device as uint8, and a batch is one gather."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cifar10.data import Split
+from cifar10.distributed import Ranks
+
+# Channel means and standard deviations of the training images, in units of the pixel values 0..255.
+MEAN = (0.4914 * 255, 0.4822 * 255, 0.4465 * 255)
+DEVIATION = (0.2470 * 255, 0.2435 * 255, 0.2616 * 255)
+SIDE = 32
+MAX_SHIFT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Images uint8 (N, 32, 32, 3), labels int64 (N,), mean and scale float32 (1, 3, 1, 1), all on the device."""
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochOrder:
+    """One epoch's permutation (N,) and, when augmenting, each position's shift (N, 2) in pixels and flip (N,)."""
+
+    rows: Tensor
+    shifts: Tensor | None = None
+    flips: Tensor | None = None
+
+
+def move_to_device(split: Split, device: torch.device) -> Resident:
+    """Copy one split to the device once, for the whole run."""
+    # The constants too: made anew for each batch they would cost a copy, and on CUDA a synchronisation, a step.
+    mean = torch.tensor(MEAN).view(1, 3, 1, 1)
+    scale = 1 / torch.tensor(DEVIATION).view(1, 3, 1, 1)
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels).long()
+    return Resident(*(tensor.to(device) for tensor in (images, labels, mean, scale)))
+
+
+def draw_epoch(count: int, seed: int, epoch: int, augment: bool, device: torch.device) -> EpochOrder:
+    """Draw everything random of one epoch at once, from seed and epoch alone.
+
+    It is drawn on the CPU and for all ranks, so every device, any number of ranks and a resumed run see the same.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    rows = torch.randperm(count, generator=generator).to(device)
+    if not augment:
+        return EpochOrder(rows)
+    shifts = torch.randint(-MAX_SHIFT, MAX_SHIFT + 1, (count, 2), generator=generator)
+    flips = torch.rand(count, generator=generator) < 0.5
+    return EpochOrder(rows, shifts.to(device), flips.to(device))
+
+
+def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Tensor, Tensor]:
+    """The images float32 (B, 3, 32, 32), normalised and channels_last, and labels int64 (B,) at these positions."""
+    rows = order.rows[positions]
+    if order.shifts is None or order.flips is None:
+        pixels = data.images[rows]
+    else:
+        pixels = crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions])
+    return normalise(pixels, data), data.labels[rows]
+
+
+def rank_positions(start: int, stop: int, ranks: Ranks) -> slice:
+    """This rank's share of the global batch at positions start..stop; shares differ by at most one image."""
+    return slice(start + ranks.rank, stop, ranks.size)
+
+
+def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -> Tensor:
+    """Shifted and mirrored copies (B, 32, 32, 3) of the images at `rows`, edges reflected, by one gather."""
+    span = torch.arange(SIDE, device=images.device)
+    y = _reflect(span + shifts[:, :1])
+    x = _reflect(span + shifts[:, 1:])
+    x = torch.where(flips[:, None], x.flip(1), x)
+    return images[rows[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def normalise(pixels: Tensor, data: Resident) -> Tensor:
+    """uint8 (B, 32, 32, 3) -> float32 (B, 3, 32, 32) of mean 0 and deviation 1; the layout stays channels_last."""
+    return pixels.permute(0, 3, 1, 2).float().sub_(data.mean).mul_(data.scale)
+
+
+def _reflect(coordinates: Tensor) -> Tensor:
+    """Mirror coordinates outside 0..31 at the image's edge."""
+    inside = coordinates.abs()
+    return torch.where(inside < SIDE, inside, 2 * (SIDE - 1) - inside)

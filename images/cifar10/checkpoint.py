@@ -1,0 +1,159 @@
+"""Checkpoints: one safetensors file with everything in it, and checkpoint.json, which names it with its sha256.
+
+checkpoint.json is the commit: it is replaced last and atomically, and the older file is removed only afterwards, so
+that a crash or a full disk at any moment leaves the previous checkpoint. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from cifar10.errors import TrainerError
+from cifar10.files import write_atomically
+from cifar10.loop import EpochState, Learner
+
+SCHEMA_VERSION = 1
+INDEX = "checkpoint.json"
+NEXT = "restore that directory from a backup, or train anew into another --out"
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a run is: whole epochs done, the running epoch's state, and one metrics row for each whole epoch."""
+
+    epoch: int = 0
+    running: EpochState = field(default_factory=EpochState)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A verified checkpoint: its tensors, the run's position, and what the run was (`curve` of its settings, data)."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    position: Position
+    identity: dict[str, Any]
+    optimizer_groups: list[dict[str, Any]]
+    scaler: dict[str, Any]
+
+
+def save_checkpoint(directory: Path, learner: Learner, position: Position, identity: dict[str, Any]) -> Path:
+    """Write a checkpoint into `directory` and return the path of its checkpoint.json.
+
+    Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
+    """
+    optimizer = learner.optimizer.state_dict()
+    record = {
+        "position": asdict(position),
+        "identity": identity,
+        "optimizer_groups": optimizer["param_groups"],
+        "scaler": learner.scaler.state_dict(),
+    }
+    content = safetensors.torch.save(_collect_tensors(learner, optimizer["state"]), {"record": json.dumps(record)})
+    digest = hashlib.sha256(content).hexdigest()
+    # The digest in the name: no checkpoint ever overwrites another one that checkpoint.json may still name.
+    name = f"checkpoint-{position.epoch:04}-{position.running.step:05}-{digest[:8]}.safetensors"
+    index = {
+        "schema_version": SCHEMA_VERSION,
+        "file": name,
+        "sha256": digest,
+        "epoch": position.epoch,
+        "step": position.running.step,
+        **identity,
+    }
+    try:
+        write_atomically(directory / name, content)
+        write_atomically(directory / INDEX, (json.dumps(index, indent=2) + "\n").encode())
+    except OSError as error:
+        problem = f"cannot write the checkpoint in {directory}: {error.strerror}; the previous one is kept"
+        raise TrainerError(problem, "free space, then continue with --resume auto") from error
+    for old in directory.glob("checkpoint-*.safetensors"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+    return directory / INDEX
+
+
+def load_checkpoint(directory: Path) -> Checkpoint | None:
+    """The checkpoint of `directory`, or None when it has none. Raises TrainerError when it is damaged."""
+    path = directory / INDEX
+    if not path.exists():
+        return None
+    try:
+        index = json.loads(path.read_bytes())
+        file = directory / Path(index["file"]).name
+        expected = index["sha256"]
+        content = file.read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainerError(f"{path}: is not a usable checkpoint ({error})", NEXT) from error
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise TrainerError(f"{file}: is damaged: sha256 {actual}, expected {expected}", NEXT)
+    if index.get("schema_version") != SCHEMA_VERSION:
+        raise TrainerError(f"{path}: has schema version {index.get('schema_version')}, this trainer reads 1", NEXT)
+    return _parse(path, content)
+
+
+def restore(checkpoint: Checkpoint, learner: Learner) -> None:
+    """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit."""
+    restore_network(checkpoint, learner)
+    names = [name for name, _ in learner.network.named_parameters()]
+    parameters = dict(learner.network.named_parameters())
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below("optimizer.", checkpoint.tensors).items():
+        number, _, slot = key.partition(".")
+        # Same strides as the parameter: fused kernels walk both as one block of memory.
+        like = parameters[names[int(number)]]
+        fits = value.shape == like.shape
+        state.setdefault(int(number), {})[slot] = torch.empty_like(like).copy_(value) if fits else value
+    learner.optimizer.load_state_dict({"state": state, "param_groups": checkpoint.optimizer_groups})
+    learner.scaler.load_state_dict(checkpoint.scaler)
+    torch.set_rng_state(checkpoint.tensors["random.cpu"])
+    if learner.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
+        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], learner.device)
+
+
+def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:
+    """Put only the weights back. Raises TrainerError when they are another model's."""
+    try:
+        learner.network.load_state_dict(_below("network.", checkpoint.tensors))
+    except RuntimeError as error:
+        raise TrainerError(f"{checkpoint.path}: does not fit this model ({error})", NEXT) from error
+
+
+def _collect_tensors(learner: Learner, optimizer_state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
+    tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
+    for number, slots in optimizer_state.items():
+        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if learner.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _parse(path: Path, content: bytes) -> Checkpoint:
+    # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    record = json.loads(header["__metadata__"]["record"])
+    position = record["position"] | {"running": EpochState(**record["position"]["running"])}
+    return Checkpoint(
+        path,
+        safetensors.torch.load(content),
+        Position(**position),
+        record["identity"],
+        record["optimizer_groups"],
+        record["scaler"],
+    )
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

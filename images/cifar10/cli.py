@@ -1,0 +1,166 @@
+"""The command line. torch is imported only once the arguments are good."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cifar10.errors import StoppedError, TrainerError, UsageError
+from cifar10.interrupt import signals_as_errors
+from cifar10.settings import DEFAULTS, Settings
+
+DATA_VOLUME = Path("/data")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in this program's form: one line of cause, one of next step, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"see {self.prog} --help")
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(prog="python -m cifar10", description="Train and use a CIFAR-10 classifier.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    train = commands.add_parser("train", help="train a model and evaluate it after every epoch", allow_abbrev=False)
+    _add_common(train)
+    _add_data(train)
+    _add_training(train)
+    evaluation = commands.add_parser("eval", help="evaluate a checkpoint on the test images", allow_abbrev=False)
+    _add_common(evaluation)
+    _add_data(evaluation)
+    prediction = commands.add_parser("predict", help="classify image files with a checkpoint", allow_abbrev=False)
+    prediction.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    _add_common(prediction)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", choices=tuple(DEFAULTS), default="simple", help="the network (default: %(default)s)")
+    add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "bfloat16", "float16", "float32"), default="auto")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    data = DATA_VOLUME if DATA_VOLUME.is_dir() else Path("data")
+    mirror = os.environ.get("CIFAR10_MIRROR")
+    add = parser.add_argument
+    add(
+        "--data",
+        type=Path,
+        default=data,
+        metavar="PATH",
+        help="directory (torchvision layout, the official archive, or cifar10.npz), archive or .npz file; "
+        "a directory without data gets the archive by download (default: %(default)s)",
+    )
+    add("--mirror", default=mirror, metavar="URL", help="download from here (default: $CIFAR10_MIRROR or the origin)")
+    add("--synthetic", action="store_true", help="invented images instead of --data")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--epochs", type=_positive_int, metavar="N", help="default: the model's own")
+    add("--batch-size", type=_positive_int, metavar="N", help="images a step over all GPUs (default: the model's own)")
+    add("--learning-rate", type=_positive_float, metavar="RATE", help="default: the model's own")
+    add("--seed", type=_natural, default=0, metavar="N")
+    add("--augment", action="store_true", help="random shifts of up to 4 pixels and mirror images")
+    add("--compile", action="store_true", help="torch.compile: pays for itself in runs of minutes")
+    add("--resume", choices=("auto",), help="continue from the last checkpoint in --out, if there is one")
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
+    return int(text)
+
+
+def _positive_int(text: str) -> int:
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("0 is too few")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """Fill what was left open with the model's defaults."""
+    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "images")}
+    given["resume"] = given.get("resume") is not None
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if given.get(name) is None:
+            given[name] = getattr(DEFAULTS[arguments.model], name)
+    return Settings(**given)
+
+
+def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Run the command; its result object, or None on a rank that does not report."""
+    settings = settings_from(arguments)
+    if arguments.command == "train":
+        from cifar10.train import train
+
+        return train(settings)
+    if arguments.command == "predict":
+        from cifar10.prediction import predict
+
+        return predict(settings, arguments.images)
+    from cifar10.evaluation import evaluate_command
+
+    return evaluate_command(settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, print the result as the last line of stdout; returns the exit code."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        with signals_as_errors(), stdout_to_stderr():
+            result = run_command(arguments)
+    except TrainerError as error:
+        return _report(error)
+    except OSError as error:
+        return _report(TrainerError(str(error), "free space or fix the permissions, then continue with --resume auto"))
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's class, without importing torch for it
+            raise
+        cause = f"out of GPU memory: {str(error).splitlines()[0]}"
+        return _report(TrainerError(cause, "give a smaller --batch-size, or free the GPU (see nvidia-smi)"))
+    if result is not None:
+        print(json.dumps(result), flush=True)
+    return 0
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send what libraries print (gloo greets on stdout) to stderr: stdout is for the result alone."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def _report(error: TrainerError) -> int:
+    if isinstance(error, StoppedError) and os.environ.get("RANK", "0") != "0":
+        return error.code  # torchrun stops every rank; one line about it is enough
+    print(f"cifar10: {error}\nnext: {error.next_step}", file=sys.stderr, flush=True)
+    return error.code

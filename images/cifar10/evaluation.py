@@ -1,0 +1,57 @@
+"""The `eval` command: the accuracy of a checkpoint on the test images."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from cifar10.batches import move_to_device
+from cifar10.checkpoint import INDEX, Checkpoint, load_checkpoint, restore_network
+from cifar10.device import choose_precision
+from cifar10.distributed import lead_first, process_group
+from cifar10.errors import UsageError
+from cifar10.loop import build_learner, evaluate
+from cifar10.records import newest_run
+from cifar10.settings import Settings
+from cifar10.sources import load_dataset
+from cifar10.start import start
+
+
+def evaluate_command(settings: Settings) -> dict[str, Any] | None:
+    """Evaluate the checkpoint in --out (default: the newest in ./runs); None on every rank but the first."""
+    ranks, display, device = start(settings.device)
+    with process_group(ranks, device):
+        checkpoint = find_checkpoint(settings)
+        learner = build_learner(settings, device, choose_precision(settings.precision, device), ranks)
+        restore_network(checkpoint, learner)
+        with lead_first(ranks):
+            dataset = load_dataset(settings, display)
+        test = move_to_device(dataset.test, device)
+        begun = time.monotonic()
+        loss, accuracy = evaluate(learner, test, ranks)
+        seconds = time.monotonic() - begun
+    result = {
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "images_per_second": round(len(test) / seconds, 1),
+        "device": device.type,
+        "epochs": checkpoint.position.epoch,
+        "seconds": round(seconds, 3),
+        "model": settings.model,
+        "checkpoint": str(checkpoint.path),
+    }
+    return result if ranks.lead else None
+
+
+def find_checkpoint(settings: Settings) -> Checkpoint:
+    """The checkpoint in --out or of the newest run. Raises UsageError when there is none, or it is another model's."""
+    directory = settings.out or newest_run(settings.model)
+    if directory is None:
+        raise UsageError("there is no run in ./runs", "train first, or name the run's directory with --out")
+    checkpoint = load_checkpoint(directory)
+    if checkpoint is None:
+        raise UsageError(f"{directory / INDEX} does not exist", "train first, or name the run's directory with --out")
+    if checkpoint.identity["model"] != settings.model:
+        model = checkpoint.identity["model"]
+        raise UsageError(f"{directory} holds a {model} model, not {settings.model}", f"pass --model {model}")
+    return checkpoint

@@ -1,0 +1,84 @@
+"""What a run leaves beside its checkpoint: metrics.csv and run.json; and the directory they lie in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+import safetensors
+import torch
+
+from cifar10.checkpoint import INDEX
+from cifar10.device import device_name
+from cifar10.distributed import Ranks
+from cifar10.errors import TrainerError
+from cifar10.files import write_atomically
+from cifar10.settings import Settings
+
+RUNS = Path("runs")
+COLUMNS = ("epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "images_per_second", "learning_rate")
+
+
+def newest_run(model: str | None = None, runs: Path = RUNS) -> Path | None:
+    """The directory in ./runs whose checkpoint (of that model) was written last."""
+    pattern = f"*-{model}/{INDEX}" if model else f"*/{INDEX}"
+    found = sorted(runs.glob(pattern), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if found else None
+
+
+def run_directory(settings: Settings) -> Path:
+    """--out, or with --resume the newest run of that model in ./runs, or a new directory there; made if missing."""
+    resumed = newest_run(settings.model) if settings.resume else None
+    directory = settings.out or resumed or RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.model}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainerError(f"cannot make {directory}: {error.strerror}", "give another --out") from error
+    return directory
+
+
+def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
+    """Replace metrics.csv: one row an epoch; seconds and images_per_second are those of training alone."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomically(directory / "metrics.csv", text.getvalue().encode())
+
+
+def write_manifest(directory: Path, settings: Settings, device: torch.device, facts: dict[str, Any]) -> None:
+    """Replace run.json: arguments, versions, device; `facts` adds what only this run knows (data, ranks, precision)."""
+    manifest = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "arguments": settings.as_json(),
+        "device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "numpy": numpy.__version__,
+            "safetensors": safetensors.__version__,
+            "driver": _driver(),
+        },
+        **facts,
+    }
+    write_atomically(directory / "run.json", (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def ranks_as_json(ranks: Ranks) -> dict[str, int]:
+    """The manifest's entry on torchrun."""
+    return {"ranks": ranks.size, "ranks_on_this_machine": ranks.local_size}
+
+
+def _driver() -> str | None:
+    try:
+        return Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+    except (OSError, IndexError):
+        return None

@@ -1,0 +1,30 @@
+"""What every command does first: say which device will work and why, and set the number of threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from cifar10.device import choose_device, device_name, open_device, probe_device
+from cifar10.distributed import Ranks, ranks_from_environment
+from cifar10.report import Display
+from cifar10.threads import thread_count
+
+
+def start(asked: str) -> tuple[Ranks, Display, torch.device]:
+    """This process's rank, its display and its device ("auto", "cpu" or "cuda" as `asked`).
+
+    Raises DeviceError when the GPU that was asked for, or that is here, cannot be used.
+    """
+    # ENVCHECK_ROOT is how tests put another machine in front of the programs of this image.
+    root = Path(os.environ.get("ENVCHECK_ROOT") or "/")
+    ranks = ranks_from_environment(os.environ)
+    display = Display(enabled=ranks.lead)
+    choice = choose_device(asked, probe_device(root))
+    device = open_device(choice, ranks)
+    torch.set_num_threads(thread_count(os.environ, ranks.local_size))
+    note = f", {device_name(device)}" if device.type == "cuda" else ""
+    display.say(choice.line + note)
+    return ranks, display, device

@@ -1,0 +1,1 @@
+"""How a running environment is reached: JupyterLab's URL, SSH, VS Code."""

@@ -1,0 +1,50 @@
+"""Where an environment is reached, and whether it answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from launcher.access import jupyter, ssh, vscode
+from launcher.context import Context
+from launcher.environments import Environment
+from launcher.errors import NotReadyError
+from launcher.plan import RUN
+from launcher.result import EnvironmentResult, SshAddress
+
+
+def address_of(context: Context, environment: Environment) -> EnvironmentResult:
+    """The URL or the ssh command; for ssh also brings the user's ssh configuration up to date."""
+    access = ssh.SshAccess(context.state, context.home)
+    url = address = None
+    if environment.mode == "jupyter":
+        url = jupyter.url(environment.port, read_token(context, environment))
+    else:
+        public = _read(context, environment, "ssh_host_ed25519_key.pub").decode()
+        ssh.client_key(context.state)
+        access.write(environment.name, environment.port, public)
+        address = SshAddress(environment.name, access.command(environment.name), vscode.command(environment.name))
+    remote = ssh.laptop_instructions(environment.mode, environment.name, environment.port, context.environ, access)
+    return EnvironmentResult(environment, url=url, ssh=address, remote=remote)
+
+
+def usable_check(context: Context, environment: Environment) -> Callable[[], bool]:
+    """A question to ask until it is true: does JupyterLab accept the token, does sshd greet?"""
+    if environment.mode == "ssh":
+        return lambda: ssh.banner(environment.port)
+    token = read_token(context, environment)
+    return lambda: jupyter.answers(environment.port, token)
+
+
+def read_token(context: Context, environment: Environment) -> str:
+    """The token from the environment's volume, where it lives; works on stopped containers too."""
+    return _read(context, environment, "token").decode().strip()
+
+
+def _read(context: Context, environment: Environment, name: str) -> bytes:
+    content = context.engine.get_file(environment.engine_name, f"{RUN}/{name}")
+    if content is None:
+        raise NotReadyError(
+            f"environment {environment.name} has lost its {name}",
+            f"Make it again: launcher down {environment.name}, then launcher up",
+        )
+    return content

@@ -1,0 +1,97 @@
+"""Pure: which of the three ways passes the requested GPUs through on this engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from launcher.engine import Attachment, EngineInfo
+from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.spec import GpuRequest
+
+VENDOR = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class HostGpu:
+    """A GPU of the engine's host: `index` as nvidia-smi counts, `uuid` as NVML names it."""
+
+    index: int
+    uuid: str
+    name: str = "NVIDIA GPU"
+
+
+def choose_gpus(
+    request: GpuRequest, gpus: Sequence[HostGpu], held: dict[str, str], share: bool = False
+) -> tuple[str, ...]:
+    """The UUIDs a request gets; `held` maps a UUID to the environment that holds it.
+
+    `auto` takes every free GPU and a count any free ones; raises ConflictError naming the holders when there are
+    too few, UsageError when a named GPU does not exist.
+    """
+    free = [gpu.uuid for gpu in gpus if share or gpu.uuid not in held]
+    if request.kind == "devices":
+        return _named(request.devices, gpus, held, share)
+    wanted = {"auto": max(1, len(free)), "all": len(gpus), "count": request.count}[request.kind]
+    if wanted > len(gpus):
+        raise UsageError(
+            f"--gpus {request} asks for more than the {len(gpus)} GPU(s) of this machine", "Ask for fewer."
+        )
+    if wanted > len(free):
+        raise _held_error(held)
+    return tuple(free[:wanted])
+
+
+def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: dict[str, str], share: bool) -> tuple[str, ...]:
+    by_name = {str(gpu.index): gpu.uuid for gpu in gpus} | {gpu.uuid: gpu.uuid for gpu in gpus}
+    for name in names:
+        if name not in by_name:
+            present = ", ".join(str(gpu.index) for gpu in gpus)
+            raise UsageError(
+                f"there is no GPU {name} on this machine (present: {present})", "See them with: nvidia-smi -L"
+            )
+        if by_name[name] in held and not share:
+            raise _held_error({by_name[name]: held[by_name[name]]})
+    return tuple(by_name[name] for name in names)
+
+
+def _held_error(held: dict[str, str]) -> ConflictError:
+    holders = ", ".join(sorted(set(held.values())))
+    return ConflictError(
+        f"the GPUs asked for are held by: {holders}",
+        "Stop that environment (launcher down NAME), ask for other GPUs, or share them with --share.",
+    )
+
+
+def attachments(
+    info: EngineInfo, gpus: Sequence[str], every: bool, hook_installed: bool = False
+) -> tuple[Attachment, ...]:
+    """Ways to try, best first: CDI, the nvidia device request, the nvidia runtime.
+
+    `gpus` are indices or UUIDs and `every` says that they are all of the machine's. Raises NotReadyError when
+    the engine offers none of the three.
+    """
+    ways = []
+    cdi = _cdi_devices(info, gpus, every)
+    if cdi:
+        ways.append(Attachment("cdi", cdi))
+    if "nvidia" in info.runtimes or hook_installed:
+        ways.append(Attachment("device-request", tuple(gpus)))
+    if "nvidia" in info.runtimes:
+        ways.append(Attachment("runtime", tuple(gpus)))
+    if not ways:
+        raise NotReadyError(
+            "the engine cannot pass GPUs through: the NVIDIA Container Toolkit is not installed or not configured",
+            "Run: launcher setup   (or nvidia-ctk runtime configure --runtime=docker, then restart Docker)",
+            cause_id="container-no-gpu-runtime",
+        )
+    return tuple(ways)
+
+
+def _cdi_devices(info: EngineInfo, gpus: Sequence[str], every: bool) -> tuple[str, ...]:
+    known = {device.partition("=")[2] for device in info.cdi_devices if device.startswith(VENDOR + "=")}
+    if every and "all" in known:
+        return (f"{VENDOR}=all",)
+    if gpus and set(gpus) <= known:
+        return tuple(f"{VENDOR}={gpu}" for gpu in gpus)
+    return ()

@@ -1,0 +1,145 @@
+"""The program: argv in, exit code out; every failure ends here in two lines."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import NoReturn
+
+import click
+
+from launcher import __version__
+from launcher.cli import access, build, listing, machine, run, stopping
+from launcher.cli import up as up_verb
+from launcher.context import Context
+from launcher.errors import LauncherError, UsageError
+from launcher.interrupt import Interrupted, raise_on_signals
+from launcher.render import error_json, error_text, print_json
+
+DEBUG = "--debug"
+
+
+class VerbGroup(click.Group):
+    """Lists the verbs in the order of a first day, and suggests one for a typing error."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            close = get_close_matches(args[0], self.commands, n=1)
+            raise UsageError(
+                f"there is no command {args[0]!r}",
+                f"Did you mean: launcher {close[0]}" if close else "See: launcher --help",
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="launcher")
+def application() -> None:
+    """PyTorch environments in containers, with the GPU passed through.
+
+    \b
+    launcher up --mode jupyter    JupyterLab, one URL
+    launcher up --mode ssh        for VS Code Remote-SSH: `ssh NAME`
+    launcher train                the bundled CIFAR-10 training run
+
+    Add --debug to any command for the traceback of a failure.
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 environment not ready, 4 conflict, 5 timed out.
+    """
+
+
+for command in (
+    up_verb.up,
+    run.train,
+    listing.ls,
+    listing.status,
+    access.url,
+    run.logs,
+    run.execute,
+    run.shell,
+    stopping.stop,
+    stopping.start,
+    stopping.down,
+    stopping.rm,
+    machine.setup,
+    build.build,
+):
+    application.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the documented code."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    own, trailing = split_at_separator(argv)
+    debug = DEBUG in own
+    context = Context(trailing=trailing)
+    raise_on_signals()
+    code = _guarded(
+        lambda: application.main([a for a in own if a != DEBUG], "launcher", standalone_mode=False, obj=context),
+        context,
+        "--json" in own,
+        debug,
+    )
+    sys.exit(code)
+
+
+def split_at_separator(argv: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
+    """Everything before the first `--`, and what follows it (None without one)."""
+    if "--" not in argv:
+        return argv, None
+    index = argv.index("--")
+    return argv[:index], tuple(argv[index + 1 :])
+
+
+def _guarded(command: Callable[[], object], context: Context, as_json: bool, debug: bool) -> int:
+    try:
+        result = command()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except LauncherError as error:
+        return _report(error, as_json, debug)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        return _report(_usage(error), as_json, debug)
+    except Interrupted as interruption:
+        context.progress.say(f"launcher: stopped by {interruption.signal.name}; nothing half-made was left")
+        return interruption.code
+    except BrokenPipeError:
+        # The reader has gone (launcher ls | head): not a failure, and nothing more can be printed.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _report(
+            LauncherError(
+                f"unexpected {type(error).__name__}: {error}",
+                "This is a bug: run again with --debug and report what it prints.",
+            ),
+            as_json,
+            False,
+        )
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "launcher"
+    return UsageError(" ".join(error.format_message().split()), f"See: {path} --help")
+
+
+def _report(error: LauncherError, as_json: bool, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if as_json:
+        print_json(error_json(error))
+    sys.stderr.write(error_text(error))
+    return error.code

@@ -1,0 +1,82 @@
+"""The GPU rule: an environment never lands on the CPU silently.
+
+Standard library and envcheck only: bin/launcher runs this module on bare Python before it installs anything,
+so that a run that must fail does so before a byte is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envcheck.facts import Hardware
+from envcheck.probes.hardware import probe_hardware
+
+SAID_VARIABLE = "GPU_LAUNCHER_DEVICE_SAID"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDecision:
+    """Whether GPUs are attached, and the reason in words."""
+
+    gpu: bool
+    reason: str
+
+    def line(self) -> str:
+        """The first line a user reads."""
+        return f"Device: {'GPU' if self.gpu else 'CPU'} ({self.reason})"
+
+
+def decide_device(kind: str, hardware: Hardware) -> DeviceDecision:
+    """`kind` is GpuRequest.kind; only `none`, or `auto` on a machine without an NVIDIA card, means CPU."""
+    if kind == "none":
+        return DeviceDecision(False, "asked for with --gpus none")
+    if kind != "auto":
+        return DeviceDecision(True, f"asked for with --gpus; {_seen(hardware)}")
+    if hardware.present:
+        return DeviceDecision(True, _seen(hardware))
+    return DeviceDecision(False, "no NVIDIA card found on this machine")
+
+
+def _seen(hardware: Hardware) -> str:
+    return (
+        f"NVIDIA card found: {hardware.evidence[0]}"
+        if hardware.evidence and hardware.present
+        else "no NVIDIA card found"
+    )
+
+
+def system_root(environ: Mapping[str, str]) -> Path:
+    """`/`, or a recorded machine's root for tests (ENVCHECK_ROOT)."""
+    return Path(environ.get("ENVCHECK_ROOT") or "/")
+
+
+def _requested_kind(arguments: list[str]) -> str:
+    """The value of --gpus, as far as the first line needs it."""
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--gpus" and index + 1 < len(arguments):
+            return _kind(arguments[index + 1])
+        if argument.startswith("--gpus="):
+            return _kind(argument.partition("=")[2])
+    return "auto"
+
+
+def _kind(value: str) -> str:
+    return value if value in ("auto", "none") else "devices"
+
+
+def main() -> None:
+    """Print the first line for `up` and `train`; anything else, and any surprise, is left to the launcher proper."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in ("up", "train"):
+        decision = decide_device(_requested_kind(arguments), probe_hardware(system_root(os.environ)))
+        print(decision.line(), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""The Engine over the Docker SDK: the only module that imports docker."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import requests
+from docker.types import LogConfig, Mount, Ulimit
+
+from launcher.cdi import cdi_devices
+from launcher.endpoint import Endpoint
+from launcher.engine import Attachment, Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
+from launcher.engine_errors import engine_error
+from launcher.errors import ConflictError, LauncherError
+
+TIMEOUT_SECONDS = 30
+
+
+class DockerEngine:
+    """Speaks to one engine; made by `connect`."""
+
+    def __init__(self, client: docker.APIClient, endpoint: Endpoint) -> None:
+        self._client = client
+        self._endpoint = endpoint
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint, timeout: int = TIMEOUT_SECONDS) -> DockerEngine:
+        """Raises NotReadyError or TimedOutError with the cause when no engine answers there."""
+        with translated(endpoint.url):
+            client = docker.APIClient(base_url=endpoint.url, version="auto", timeout=timeout, use_ssh_client=True)
+        return cls(client, endpoint)
+
+    def info(self) -> EngineInfo:
+        with self._translated():
+            raw = self._client.info()
+        directories = tuple(raw.get("CDISpecDirs") or ())
+        discovered = tuple(d["ID"] for d in raw.get("DiscoveredDevices") or () if d.get("Source") == "cdi")
+        # Engines before 28.2 name the directories but not the devices; a local one's can be read here.
+        devices = discovered or (cdi_devices(directories) if self._endpoint.local else ())
+        return EngineInfo(
+            version=raw.get("ServerVersion", ""),
+            id=raw.get("ID", ""),
+            runtimes=tuple(raw.get("Runtimes") or ()),
+            cdi_directories=directories,
+            cdi_devices=devices,
+            memory_bytes=raw.get("MemTotal", 0),
+            rootless=any("rootless" in option for option in raw.get("SecurityOptions") or ()),
+            local=self._endpoint.local,
+        )
+
+    def image(self, reference: str) -> Image | None:
+        with self._translated():
+            try:
+                raw = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        return Image(raw["Id"], raw["Config"].get("Labels") or {})
+
+    def containers(self, label: str) -> list[Container]:
+        with self._translated():
+            rows = self._client.containers(all=True, filters={"label": label})
+        return [
+            Container(
+                id=row["Id"],
+                name=row["Names"][0].lstrip("/") if row["Names"] else "",
+                state=row["State"],
+                health=_health_of(row["Status"]),
+                image=row["ImageID"],
+                labels=row["Labels"] or {},
+            )
+            for row in rows
+        ]
+
+    def container(self, name: str) -> Container | None:
+        with self._translated():
+            try:
+                raw = self._client.inspect_container(name)
+            except docker.errors.NotFound:
+                return None
+        state = raw["State"]
+        return Container(
+            id=raw["Id"],
+            name=raw["Name"].lstrip("/"),
+            state=state["Status"],
+            health=(state.get("Health") or {}).get("Status", "").replace("none", ""),
+            exit_code=state["ExitCode"],
+            oom_killed=state.get("OOMKilled", False),
+            restarts=raw.get("RestartCount", 0),
+            image=raw["Image"],
+            labels=raw["Config"].get("Labels") or {},
+        )
+
+    def create(self, plan: ContainerPlan) -> str:
+        with self._translated():
+            try:
+                created = self._client.create_container_from_config(  # type: ignore[no-untyped-call]
+                    container_config(plan), name=plan.name
+                )
+            except docker.errors.APIError as error:
+                if error.status_code == 409:
+                    raise ConflictError(
+                        f"a container named {plan.name} exists already",
+                        f"See it with: docker ps -a --filter name={plan.name}",
+                    ) from None
+                raise
+        return str(created["Id"])
+
+    def start(self, name: str) -> None:
+        with self._translated():
+            self._client.start(name)
+
+    def stop(self, name: str, seconds: int = 10) -> None:
+        with self._translated():
+            self._client.stop(name, timeout=seconds)
+
+    def restart(self, name: str, seconds: int = 10) -> None:
+        with self._translated():
+            self._client.restart(name, timeout=seconds)
+
+    def kill(self, name: str, signal: str) -> None:
+        with self._translated():
+            self._client.kill(name, signal)
+
+    def keep_running(self, name: str) -> None:
+        """Start again after a crash or a reboot; set only once the service was usable, or a bad start would loop."""
+        with self._translated():
+            self._client.update_container(name, restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0})
+
+    def remove(self, name: str) -> None:
+        with self._translated(), _absent_is_fine():
+            # v removes the anonymous volume behind /tmp; named ones stay.
+            self._client.remove_container(name, v=True, force=True)
+
+    def create_network(self, name: str, labels: Mapping[str, str], mtu: int | None) -> bool:
+        """True when it was made, False when it was there."""
+        options = {"com.docker.network.driver.mtu": str(mtu)} if mtu else {}
+        with self._translated():
+            if self._client.networks(filters={"name": f"^{name}$"}):
+                return False
+            self._client.create_network(
+                name, driver="bridge", options=options, labels=dict(labels), check_duplicate=True
+            )
+        return True
+
+    def remove_network(self, name: str) -> None:
+        with self._translated(), _absent_is_fine():
+            self._client.remove_network(name)
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        with self._translated():
+            self._client.create_volume(name, labels=dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        with self._translated(), _absent_is_fine():
+            self._client.remove_volume(name)
+
+    def volumes(self, label: str, sizes: bool = False) -> list[Volume]:
+        with self._translated():
+            rows = self._client.volumes(filters={"label": label})["Volumes"] or []
+            measured = (
+                {v["Name"]: (v.get("UsageData") or {}).get("Size") for v in self._client.df()["Volumes"]}
+                if sizes
+                else {}
+            )
+        return [Volume(row["Name"], row.get("Labels") or {}, measured.get(row["Name"])) for row in rows]
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        with self._translated():
+            self._client.put_archive(container, path, tar)
+
+    def get_file(self, container: str, path: str) -> bytes | None:
+        with self._translated():
+            try:
+                stream, _ = self._client.get_archive(container, path)
+            except docker.errors.NotFound:
+                return None
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+                member = archive.extractfile(archive.getmembers()[0])
+                return member.read() if member else None
+
+    def logs(self, name: str, lines: int | None = None, *, stdout: bool = True, stderr: bool = True) -> str:
+        with self._translated():
+            text: bytes = self._client.logs(name, stdout=stdout, stderr=stderr, tail="all" if lines is None else lines)
+        return text.decode(errors="replace")
+
+    def follow_logs(self, name: str, lines: int) -> Iterator[bytes]:
+        with self._translated():
+            stream: Iterator[bytes] = self._client.logs(name, tail=lines, stream=True, follow=True)
+            yield from stream
+
+    def execute(self, name: str, command: tuple[str, ...]) -> ExecResult:
+        with self._translated():
+            exec_id = self._client.exec_create(name, list(command))["Id"]
+            stdout, stderr = self._client.exec_start(exec_id, demux=True)
+            code = self._client.exec_inspect(exec_id)["ExitCode"]
+        return ExecResult(code, (stdout or b"").decode(errors="replace"), (stderr or b"").decode(errors="replace"))
+
+    def wait(self, name: str) -> int:
+        with self._translated():
+            return int(self._client.wait(name, timeout=None)["StatusCode"])
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with translated(self._endpoint.url):
+            yield
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn every failure of the SDK and of the connection into one LauncherError."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise engine_error(str(error.explanation or error), where) from error
+    except (docker.errors.DockerException, requests.RequestException, OSError, ValueError) as error:
+        if isinstance(error, LauncherError):
+            raise
+        # The SDK wraps every connection failure in one class; the cause's own class and text tell them apart.
+        raise engine_error(f"{type(error).__name__}: {error}", where) from error
+
+
+@contextmanager
+def _absent_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except docker.errors.NotFound:
+        pass
+
+
+def _health_of(status: str) -> str:
+    """The health in a listing's status text, such as "Up 3 minutes (healthy)"."""
+    for word, health in (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting")):
+        if word in status:
+            return health
+    return ""
+
+
+def container_config(plan: ContainerPlan) -> dict[str, Any]:
+    """Everything the engine's create call takes, from a plan."""
+    ports = [f"{plan.container_port}/tcp"] if plan.container_port else []
+    return {
+        "Image": plan.image,
+        "Cmd": list(plan.command),
+        "User": f"{plan.uid}:{plan.gid}",
+        "Env": [f"{key}={value}" for key, value in plan.environment.items()],
+        "Labels": dict(plan.labels),
+        "Tty": plan.terminal,
+        "Hostname": plan.labels.get("gpu-launcher.name", plan.name)[:63],
+        "ExposedPorts": {port: {} for port in ports},
+        "HostConfig": host_config(plan),
+        "NetworkingConfig": {"EndpointsConfig": {plan.network: {}}},
+    }
+
+
+def host_config(plan: ContainerPlan) -> dict[str, Any]:
+    """The HostConfig part: no privileges, no capabilities beyond the plan's, loopback ports only."""
+    mounts = [Mount(target, source, type="bind", read_only=read_only) for source, target, read_only in plan.binds]
+    mounts += [Mount(mount.container, mount.volume, type="volume") for mount in plan.volumes]
+    config: dict[str, Any] = {
+        "Mounts": mounts,
+        "NetworkMode": plan.network,
+        "PortBindings": _port_bindings(plan),
+        "Init": True,
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "CapAdd": list(plan.capabilities),
+        "SecurityOpt": ["no-new-privileges"],
+        "GroupAdd": [str(gid) for gid in plan.groups],
+        "PidsLimit": plan.pids,
+        "ShmSize": plan.shm_bytes,
+        "Ulimits": _ulimits(plan),
+        "LogConfig": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
+    }
+    return config | (_gpu_config(plan.attachment) if plan.attachment else {})
+
+
+def _ulimits(plan: ContainerPlan) -> list[Ulimit]:
+    """Pinned memory and RDMA need memlock: https://docs.nvidia.com/deeplearning/frameworks/user-guide/index.html"""
+    stack = Ulimit(name="stack", soft=64 << 20, hard=64 << 20)
+    return [Ulimit(name="memlock", soft=-1, hard=-1), stack] if plan.unlimited_memlock else [stack]
+
+
+def _port_bindings(plan: ContainerPlan) -> dict[str, list[dict[str, str]]]:
+    if plan.container_port is None:
+        return {}
+    return {f"{plan.container_port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(plan.host_port)}]}
+
+
+def _gpu_config(attachment: Attachment) -> dict[str, Any]:
+    if attachment.kind == "cdi":
+        return {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": list(attachment.devices)}]}
+    if attachment.kind == "runtime":
+        return {"Runtime": "nvidia"}
+    every = attachment.devices == ("all",)
+    request: dict[str, Any] = {"Driver": "nvidia", "Capabilities": [["gpu", "compute", "utility"]]}
+    return {"DeviceRequests": [request | ({"Count": -1} if every else {"DeviceIDs": list(attachment.devices)})]}

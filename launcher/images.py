@@ -1,0 +1,38 @@
+"""The image an environment starts from: found, or built when its sources changed."""
+
+from __future__ import annotations
+
+from launcher import labels
+from launcher.context import Context
+from launcher.errors import UsageError
+from launcher.plan import ImageChoice
+from launcher.stacks import Stack, default_stack, load_stacks
+
+
+def choose_image(context: Context, target: str, stack_name: str | None = None) -> ImageChoice:
+    """The image for `target` (jupyter or ssh) of a stack; raises UsageError for an unknown stack."""
+    from launcher.setup.build import image_reference
+    from launcher.setup.source import source_digest
+
+    stack = _stack(stack_name)
+    return ImageChoice(image_reference(stack, target), source_digest(stack, target))
+
+
+def ensure_image(context: Context, target: str, stack_name: str | None = None) -> ImageChoice:
+    """As choose_image; builds it where it is missing or differs from the sources here."""
+    from launcher.setup.build import build_image
+
+    image = choose_image(context, target, stack_name)
+    found = context.engine.image(image.reference)
+    if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
+        reason = "it is not there yet" if found is None else "its sources changed"
+        context.progress.say(f"Building the image {image.reference} ({reason}); the first build takes some minutes")
+        build_image(_stack(stack_name), target, context.progress, docker_host=context.endpoint.url)
+    return image
+
+
+def _stack(name: str | None) -> Stack:
+    stacks = load_stacks()
+    if name is not None and name not in stacks:
+        raise UsageError(f"there is no stack {name!r}", f"Known stacks: {', '.join(stacks)}")
+    return stacks[name] if name else default_stack()

@@ -1,0 +1,38 @@
+"""The present state of one environment, read without changing it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from launcher.address import address_of, usable_check
+from launcher.context import Context
+from launcher.environments import Environment
+from launcher.errors import LauncherError, NotReadyError
+from launcher.result import EnvironmentResult
+
+
+def inspect_environment(context: Context, environment: Environment) -> EnvironmentResult:
+    """State, device and address; an environment that runs but does not answer is unhealthy now.
+
+    The engine's health check needs three misses before it says so.
+    """
+    if environment.state not in ("running", "starting", "unhealthy"):
+        return EnvironmentResult(environment)
+    try:
+        result = address_of(context, environment)
+        answers = usable_check(context, environment)()
+    except LauncherError:
+        return EnvironmentResult(replace(environment, state="unhealthy"))
+    if answers:
+        return replace(result, environment=replace(environment, state="running"))
+    state = "starting" if environment.state == "starting" else "unhealthy"
+    return replace(result, environment=replace(environment, state=state))
+
+
+def reachable(context: Context, environment: Environment) -> EnvironmentResult:
+    """The address of an environment that runs; raises NotReadyError for one that does not."""
+    if environment.state in ("running", "starting", "unhealthy"):
+        return address_of(context, environment)
+    again = f"launcher up {environment.name} --mode {environment.mode} --project {environment.project}"
+    command = f"launcher start {environment.name}" if environment.state == "stopped" else again
+    raise NotReadyError(f"environment {environment.name} is {environment.state}", f"Run: {command}")

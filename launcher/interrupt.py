@@ -1,0 +1,29 @@
+"""SIGINT, SIGTERM and SIGHUP as one exception, so that every `finally` and rollback runs before we go."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """Raised in the main thread; the exit code is 128 + the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+    @property
+    def code(self) -> int:
+        return 128 + int(self.signal)
+
+
+def raise_on_signals() -> None:
+    """Install the handlers; a signal that was ignored (nohup) stays ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)

@@ -1,0 +1,27 @@
+"""The labels by which the engine remembers what is ours; there is no other database."""
+
+from __future__ import annotations
+
+PREFIX = "gpu-launcher."
+NAME = PREFIX + "name"
+MODE = PREFIX + "mode"
+OWNER = PREFIX + "owner"
+PROJECT = PREFIX + "project"
+PORT = PREFIX + "port"
+DEVICE = PREFIX + "device"
+DEVICE_REASON = PREFIX + "device-reason"
+GPUS = PREFIX + "gpus"
+VERIFIED = PREFIX + "gpu-verified"
+SETTINGS = PREFIX + "settings"
+ROLE = PREFIX + "role"
+IMAGE_SOURCE = PREFIX + "source"
+
+ROLE_ENVIRONMENT = "environment"
+ROLE_TRAIN = "train"
+ROLE_CACHE = "cache"
+ROLE_DATA = "data"
+
+
+def engine_name(owner: int, name: str) -> str:
+    """The container's and network's name: unique per user, readable in `docker ps`."""
+    return f"gl-{owner}-{name}"

@@ -1,0 +1,97 @@
+"""Stopping, starting and deleting environments."""
+
+from __future__ import annotations
+
+from launcher import labels
+from launcher.access.ssh import SshAccess
+from launcher.address import address_of, usable_check
+from launcher.context import Context
+from launcher.engine import Volume
+from launcher.environments import Environment, choose, list_environments
+from launcher.errors import NotReadyError, UsageError
+from launcher.plan import own_volumes
+from launcher.proof import prove_gpus
+from launcher.ready import wait_until_usable
+from launcher.result import EnvironmentResult
+
+
+def find(context: Context, name: str | None) -> Environment:
+    """The environment that a verb means; see environments.choose for the errors."""
+    from launcher.spec import project_directory
+
+    try:
+        project = project_directory(None, context.home, context.checkout)
+    except UsageError:
+        project = None
+    return choose(list_environments(context.engine), name, context.owner, project)
+
+
+def require_container(environment: Environment) -> Environment:
+    """Raises NotReadyError for an environment that is down: it has volumes but no container."""
+    if environment.state == "down":
+        raise NotReadyError(
+            f"environment {environment.name} is down: it has no container",
+            f"Make it again: launcher up {environment.name} --mode {environment.mode} --project {environment.project}",
+        )
+    return environment
+
+
+def require_running(environment: Environment) -> Environment:
+    """Raises NotReadyError for an environment in which no command can run."""
+    require_container(environment)
+    if environment.state not in ("running", "starting", "unhealthy"):
+        raise NotReadyError(
+            f"environment {environment.name} is {environment.state}", f"Start it: launcher start {environment.name}"
+        )
+    return environment
+
+
+def stop(context: Context, environment: Environment) -> None:
+    """Stop the container and keep it; harmless when it is stopped."""
+    if environment.state not in ("stopped", "down"):
+        context.engine.stop(environment.engine_name)
+
+
+def start(context: Context, environment: Environment, skip_check: bool = False) -> EnvironmentResult:
+    """Start a stopped container and wait until it can be used; its GPUs are proved again."""
+    engine, name = context.engine, require_container(environment).engine_name
+    with context.progress.phase("start"):
+        engine.start(name)
+    with context.progress.phase("ready"):
+        wait_until_usable(engine, name, usable_check(context, environment))
+    if environment.device == "gpu" and not skip_check:
+        with context.progress.phase("gpu"):
+            prove_gpus(engine, name, None if environment.gpus in ((), ("all",)) else len(environment.gpus))
+    found = choose(list_environments(engine), environment.name, environment.owner, None)
+    return address_of(context, found)
+
+
+def down(context: Context, environment: Environment) -> None:
+    """Remove container and network; the volumes, and with them home, token and host key, stay."""
+    context.engine.remove(environment.engine_name)
+    context.engine.remove_network(environment.engine_name)
+
+
+def deletable_volumes(context: Context, environment: Environment) -> list[Volume]:
+    """The volumes that `rm` deletes, with sizes in bytes.
+
+    They are the environment's own; with the user's last environment also the cache, and the data volume when it
+    holds nothing: downloaded data sets outlive environments.
+    """
+    own = own_volumes(environment.owner, environment.name).values()
+    others = [e for e in list_environments(context.engine, environment.owner) if e.name != environment.name]
+    found = context.engine.volumes(f"{labels.OWNER}={environment.owner}", sizes=True)
+    return [v for v in found if v.name in own or (not others and _is_disposable(v))]
+
+
+def _is_disposable(volume: Volume) -> bool:
+    role = volume.labels.get(labels.ROLE)
+    return role == labels.ROLE_CACHE or (role == labels.ROLE_DATA and not volume.bytes)
+
+
+def remove(context: Context, environment: Environment, volumes: list[Volume]) -> None:
+    """As `down`, and delete these volumes and the environment's lines in the ssh configuration."""
+    down(context, environment)
+    for volume in volumes:
+        context.engine.remove_volume(volume.name)
+    SshAccess(context.state, context.home).forget(environment.name)

@@ -1,0 +1,171 @@
+"""Pure: what was asked for, the image and the machine make one ContainerPlan; every default lives here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from launcher import labels
+from launcher.engine import Attachment, ContainerPlan, VolumeMount
+from launcher.host import Caller
+from launcher.spec import Mode, UpRequest
+
+CONTAINER_PORTS = {Mode.JUPYTER: 8888, Mode.SSH: 2222}
+FIRST_PORTS = {Mode.JUPYTER: 8888, Mode.SSH: 2222}
+WORKSPACE = "/workspace"
+HOME = "/home/user"
+RUN = "/run/gpu-launcher"
+CACHE = "/cache"
+DATA = "/data"
+# A root session needs these three to drop to itself: sshd calls setgroups, setgid, setuid and chroot for
+# its unprivileged child even when the user is root (sshd.c, privsep_preauth_child).
+ROOT_SSH_CAPABILITIES = ("SETGID", "SETUID", "SYS_CHROOT")
+# Passed on because a package index behind a proxy is otherwise unreachable from inside.
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CERTIFICATE_FILE = f"{RUN}/ca-certificates.crt"
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the environment computes on, and why."""
+
+    gpu: bool
+    reason: str
+    gpus: tuple[str, ...] = ()
+    attachment: Attachment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """The image an environment is made from; `source` is the digest of the sources it was built from."""
+
+    reference: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The facts of the host a plan depends on. `certificates` says that the host's CA bundle is injected."""
+
+    owner: int
+    memory_bytes: int
+    processors: int
+    environ: Mapping[str, str]
+    certificates: bool = False
+
+
+def own_volumes(owner: int, name: str) -> dict[str, str]:
+    """Container path -> volume, of the home and the access files: they belong to one environment."""
+    return {HOME: f"gl-{owner}-{name}-home", RUN: f"gl-{owner}-{name}-run"}
+
+
+def shared_volumes(owner: int, uid: int) -> dict[str, str]:
+    """Container path -> volume, of cache and data sets: they belong to one user of one uid in the containers."""
+    return {CACHE: f"gl-{owner}-cache-{uid}", DATA: f"gl-{owner}-data-{uid}"}
+
+
+def plan_container(
+    request: UpRequest, image: ImageChoice, caller: Caller, machine: Machine, device: Device, port: int
+) -> ContainerPlan:
+    """The long-lived container of an environment, reached by JupyterLab or SSH."""
+    name = labels.engine_name(machine.owner, request.name)
+    volumes = own_volumes(machine.owner, request.name) | shared_volumes(machine.owner, caller.uid)
+    plan = ContainerPlan(
+        name=name,
+        image=image.reference,
+        command=(request.mode.value,),
+        uid=caller.uid,
+        gid=caller.gid,
+        groups=caller.groups,
+        environment=_environment(request, machine, device),
+        labels={},
+        binds=(
+            (str(request.project), WORKSPACE, False),
+            *((str(m.host), m.container, m.read_only) for m in request.mounts),
+        ),
+        volumes=tuple(VolumeMount(volume, path) for path, volume in volumes.items()),
+        network=name,
+        container_port=CONTAINER_PORTS[request.mode],
+        host_port=port,
+        # Docker's 64 MB default kills DataLoader workers with a bus error: https://github.com/pytorch/pytorch/issues/5040
+        shm_bytes=max(machine.memory_bytes // 2, 64 << 20),
+        pids=max(4096, 512 * machine.processors),
+        capabilities=ROOT_SSH_CAPABILITIES if caller.is_root and request.mode is Mode.SSH else (),
+        attachment=device.attachment,
+    )
+    return replace(
+        plan,
+        labels=_labels(request, machine, device, port)
+        | {
+            labels.IMAGE_SOURCE: image.source,
+            labels.SETTINGS: settings_digest(plan, image.source),
+        },
+    )
+
+
+def plan_one_off(plan: ContainerPlan, command: tuple[str, ...], terminal: bool) -> ContainerPlan:
+    """The same container for one command: no port, no capabilities, gone when it ends."""
+    return replace(
+        plan,
+        command=command,
+        container_port=None,
+        host_port=None,
+        capabilities=(),
+        terminal=terminal,
+        labels={**plan.labels, labels.ROLE: labels.ROLE_TRAIN},
+    )
+
+
+def settings_digest(plan: ContainerPlan, source: str) -> str:
+    """Changes when `up` would build a different container; the port is chosen once and does not count."""
+    relevant = (
+        plan.image,
+        source,
+        plan.uid,
+        plan.gid,
+        plan.groups,
+        sorted(plan.environment.items()),
+        plan.binds,
+        str(plan.attachment),
+    )
+    return hashlib.sha256(json.dumps(relevant, default=str).encode()).hexdigest()[:16]
+
+
+def request_json(device: Device) -> str:
+    """What envcheck reads inside the container: the host's PCI bus is visible there, the request is what counts."""
+    record = {
+        "schema_version": 1,
+        "device": "gpu" if device.gpu else "cpu",
+        "gpus": list(device.gpus),
+        "reason": device.reason,
+    }
+    return json.dumps(record)
+
+
+def _environment(request: UpRequest, machine: Machine, device: Device) -> dict[str, str]:
+    environment = {key: machine.environ[key] for key in PROXY_VARIABLES if key in machine.environ}
+    if machine.certificates:
+        environment |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATE_FILE)
+    environment |= dict(request.variables)
+    visible = "void"
+    if device.attachment is not None and device.attachment.kind == "runtime":
+        visible = ",".join(device.attachment.devices)
+    # Always explicit: the runtime's default would hand every GPU to any image that asks in its own ENV.
+    return environment | {"NVIDIA_VISIBLE_DEVICES": visible}
+
+
+def _labels(request: UpRequest, machine: Machine, device: Device, port: int) -> dict[str, str]:
+    return {
+        labels.ROLE: labels.ROLE_ENVIRONMENT,
+        labels.NAME: request.name,
+        labels.MODE: request.mode.value,
+        labels.OWNER: str(machine.owner),
+        labels.PROJECT: str(request.project),
+        labels.PORT: str(port),
+        labels.DEVICE: "gpu" if device.gpu else "cpu",
+        labels.DEVICE_REASON: device.reason,
+        labels.GPUS: json.dumps(list(device.gpus)),
+    }

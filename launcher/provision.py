@@ -1,0 +1,139 @@
+"""From a plan to a started container, all or nothing: a failure leaves no container, network or new volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+
+from launcher import labels
+from launcher.access.jupyter import new_token
+from launcher.access.ssh import KeyPair, accepted_keys, generate_key
+from launcher.context import Context
+from launcher.engine import ContainerPlan, Engine
+from launcher.errors import ConflictError, LauncherError, RlimitRefusedError
+from launcher.host import route_mtu
+from launcher.inject import InjectedFile, archive
+from launcher.network import certificate_bundle
+from launcher.plan import CACHE, DATA, HOME, RUN, Device, request_json
+from launcher.spec import Mode
+
+
+@contextmanager
+def provisioned(
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, start: bool = True
+) -> Iterator[ContainerPlan]:
+    """Create and start the first plan that the engine accepts; undo everything when the body raises.
+
+    `plans` differ in how GPUs are attached; the next is tried only when the engine refuses the attachment.
+    With `start` False the container is only created.
+    """
+    engine = context.engine
+    with ExitStack() as undo:
+        first = plans[0][0]
+        _create_volumes(engine, first, undo)
+        mtu = route_mtu() if context.endpoint.local else None
+        if engine.create_network(
+            first.network, {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}, mtu
+        ):
+            undo.callback(_quietly, engine.remove_network, first.network)
+        started = _first_accepted(context, plans, mode, start, undo)
+        yield started
+        undo.pop_all()
+
+
+def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> None:
+    """Make the missing ones; the environment's own carry its labels, so that `ls` finds it without a container."""
+    existing = {volume.name for volume in engine.volumes(labels.OWNER)}
+    shared = {CACHE: labels.ROLE_CACHE, DATA: labels.ROLE_DATA}
+    for mount in plan.volumes:
+        if mount.volume not in existing:
+            own = mount.container not in shared
+            owner = {labels.OWNER: plan.labels[labels.OWNER]}
+            engine.create_volume(mount.volume, plan.labels if own else owner | {labels.ROLE: shared[mount.container]})
+            undo.callback(_quietly, engine.remove_volume, mount.volume)
+
+
+def _first_accepted(
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, start: bool, undo: ExitStack
+) -> ContainerPlan:
+    for index, (plan, device) in enumerate(plans):
+        try:
+            return _with_accepted_limits(context, plan, device, mode, start, undo)
+        except LauncherError as error:
+            refused_attachment = (error.cause_id or "").startswith("container-")
+            if not refused_attachment or index == len(plans) - 1:
+                raise
+    raise AssertionError("no plan to start")
+
+
+def _with_accepted_limits(
+    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, start: bool, undo: ExitStack
+) -> ContainerPlan:
+    """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start would fail once."""
+    refused = context.state.subdirectory("engines") / f"{context.engine.info().id.replace(':', '') or 'engine'}.no-memlock"
+    if not refused.exists():
+        try:
+            return _create_and_start(context, plan, device, mode, start, undo)
+        except RlimitRefusedError:
+            refused.touch()
+    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, mode, start, undo)
+
+
+def _create_and_start(
+    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, start: bool, undo: ExitStack
+) -> ContainerPlan:
+    engine = context.engine
+    with ExitStack() as attempt:
+        with context.progress.phase("create"):
+            engine.create(plan)
+            attempt.callback(_quietly, engine.remove, plan.name)
+            _inject(context, plan, device, mode)
+        if start:
+            with context.progress.phase("start"):
+                engine.start(plan.name)
+        undo.push(attempt.pop_all())
+    return plan
+
+
+def _inject(context: Context, plan: ContainerPlan, device: Device, mode: Mode | None) -> None:
+    engine, uid, gid = context.engine, plan.uid, plan.gid
+    for path, mode_bits in ((HOME, 0o755), (CACHE, 0o755), (DATA, 0o755)):
+        engine.put_archive(plan.name, path, archive({}, uid, gid, mode_bits))
+    files = {"request.json": InjectedFile(request_json(device).encode(), 0o444)}
+    bundle = certificate_bundle(context.environ)
+    if bundle:
+        files["ca-certificates.crt"] = InjectedFile(bundle, 0o444)
+    # What is there already is written again, so that it belongs to today's uid.
+    if mode is Mode.JUPYTER:
+        files["token"] = InjectedFile(engine.get_file(plan.name, f"{RUN}/token") or new_token().encode())
+    if mode is Mode.SSH:
+        files |= _ssh_files(context, plan.name)
+    engine.put_archive(plan.name, RUN, archive(files, uid, gid))
+
+
+def _ssh_files(context: Context, name: str) -> dict[str, InjectedFile]:
+    private = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key")
+    public = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key.pub")
+    pair = KeyPair(private, public) if private and public else generate_key(name)
+    return {
+        "authorized_keys": InjectedFile(accepted_keys(context.state, context.environ), 0o600),
+        "ssh_host_ed25519_key": InjectedFile(pair.private),
+        "ssh_host_ed25519_key.pub": InjectedFile(pair.public, 0o444),
+    }
+
+
+def _quietly(undo: Callable[[str], None], name: str) -> None:
+    # One thing that cannot be undone must not keep the others from being undone.
+    with suppress(LauncherError):
+        undo(name)
+
+
+def with_port(plan: ContainerPlan, port: int) -> ContainerPlan:
+    """The same plan on another host port."""
+    return replace(plan, host_port=port, labels={**plan.labels, labels.PORT: str(port)})
+
+
+def is_port_conflict(error: LauncherError) -> bool:
+    """True when another port would have worked."""
+    return isinstance(error, ConflictError) and error.cause_id == "docker-port-in-use"

@@ -1,0 +1,106 @@
+"""The one place that prints results: text for people, JSON for scripts, both on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from launcher.engine import Volume
+from launcher.environments import Environment
+from launcher.errors import LauncherError
+from launcher.progress import Phase
+from launcher.result import EnvironmentResult
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object, indented: it is read by people too."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def address_text(result: EnvironmentResult) -> str:
+    """The one working line, and for ssh the editor's; over an SSH connection also the laptop's."""
+    lines = [result.url] if result.url else []
+    if result.ssh:
+        lines += [result.ssh.command, result.ssh.vscode]
+    if result.remote:
+        lines += ["", "From your laptop:", result.remote]
+    return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def phases_text(phases: Sequence[Phase]) -> str:
+    """How long each step took, in the order it ran."""
+    total = sum(phase.seconds for phase in phases)
+    return "Ready in " + f"{total:.1f} s: " + ", ".join(f"{phase.name} {phase.seconds:.1f} s" for phase in phases)
+
+
+def table(environments: Sequence[Environment], owners: bool) -> str:
+    """A row an environment; owners only where they differ from the caller."""
+    if not environments:
+        return "No environments. Start one: launcher up --mode jupyter\n"
+    header = ["NAME", "MODE", "STATE", "DEVICE", "PORT", "PROJECT"] + (["OWNER"] if owners else [])
+    rows = [header] + [_row(environment, owners) for environment in environments]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _row(e: Environment, owners: bool) -> list[str]:
+    device = f"gpu {','.join(e.gpus)}" if e.device == "gpu" else "cpu"
+    return [e.name, e.mode, e.state, device, str(e.port), e.project] + ([str(e.owner)] if owners else [])
+
+
+def status_text(result: EnvironmentResult) -> str:
+    """One fact a line, then how to reach it."""
+    e = result.environment
+    facts = [("name", e.name), ("mode", e.mode), ("state", e.state), ("device", f"{e.device} ({e.device_reason})")]
+    facts += [("gpus", ", ".join(e.gpus))] if e.gpus else []
+    facts += [("project", e.project), ("port", f"127.0.0.1:{e.port}")]
+    lines = "".join(f"{key:<8} {value}\n" for key, value in facts)
+    return lines + (address_text(result) if result.url or result.ssh else "")
+
+
+def volumes_text(name: str, volumes: Sequence[Volume]) -> str:
+    """The volumes that would be deleted, with sizes."""
+    rows = [
+        f"  {v.name}  {'size unknown' if v.bytes is None or v.bytes < 0 else readable_bytes(v.bytes)}" for v in volumes
+    ]
+    return "\n".join([f"{name} has {len(rows)} volume(s) of its own:", *rows])
+
+
+def readable_bytes(count: int) -> str:
+    """Bytes with a decimal unit, as disks are sold and `docker system df` prints."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def listing_json(environments: Sequence[Environment]) -> dict[str, Any]:
+    """The object of `ls --json`."""
+    rows = []
+    for e in environments:
+        row = {
+            "name": e.name,
+            "mode": e.mode,
+            "state": e.state,
+            "device": e.device,
+            "gpus": list(e.gpus),
+            "project": e.project,
+        }
+        rows.append(row | {"port": e.port, "owner": e.owner, "container_id": e.container_id})
+    return {"environments": rows}
+
+
+def error_json(error: LauncherError) -> dict[str, Any]:
+    """The object a failing command prints with --json."""
+    return {"error": {"code": error.code, "cause": error.cause, "cause_id": error.cause_id, "next": error.next_step}}
+
+
+def error_text(error: LauncherError) -> str:
+    """The failed part's own last lines, one line of cause, one of next step."""
+    log = "".join(f"  | {line}\n" for line in error.log.splitlines())
+    return f"{log}launcher: {error.cause}\n  next: {error.next_step}\n"

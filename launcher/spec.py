@@ -1,0 +1,201 @@
+"""What was asked for, parsed and checked before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from launcher.errors import UsageError
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}[a-z0-9]")
+VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+GPU_FORMS = "auto, all, none, a count such as 2, a list such as 0,1 (device=0 for the first alone), or UUIDs"
+# A bind mount of one of these hands the host to the container: CIS Docker Benchmark 5.5.
+SENSITIVE_DIRECTORIES = (
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+)
+RESERVED_CONTAINER_PATHS = ("/", "/workspace", "/home/user", "/cache", "/data", "/run/gpu-launcher", "/tmp")
+
+
+class Mode(str, Enum):
+    """How an environment is reached."""
+
+    JUPYTER = "jupyter"
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRequest:
+    """Which GPUs were asked for: `kind` is auto, all, none, count or devices."""
+
+    kind: str
+    count: int = 0
+    devices: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> GpuRequest:
+        """Read auto|all|none|N|0,1|device=0|UUID|MIG-UUID; raises UsageError on anything else."""
+        value = text.strip()
+        if value in ("auto", "all", "none"):
+            return cls(value)
+        listed = value.startswith("device=")
+        value = value.removeprefix("device=")
+        if value.isdecimal() and not listed:
+            return cls._count(int(value))
+        devices = tuple(item.strip() for item in value.split(","))
+        known = re.compile(r"\d+|GPU-[0-9A-Fa-f-]+|MIG-[0-9A-Za-z/-]+")
+        if not all(known.fullmatch(device) for device in devices):
+            raise UsageError(f"--gpus {text!r} names no GPUs", f"Use {GPU_FORMS}.")
+        if len(set(devices)) != len(devices):
+            raise UsageError(f"--gpus {text!r} names a GPU twice", "Name each GPU once.")
+        return cls("devices", devices=devices)
+
+    @classmethod
+    def _count(cls, count: int) -> GpuRequest:
+        if count == 0:
+            raise UsageError(
+                "--gpus 0 asks for no GPU", "Use --gpus none for the CPU, --gpus device=0 for the first GPU."
+            )
+        return cls("count", count=count)
+
+    def __str__(self) -> str:
+        if self.kind == "count":
+            return str(self.count)
+        if self.kind == "devices":
+            return f"device={self.devices[0]}" if len(self.devices) == 1 else ",".join(self.devices)
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A host directory or file at an absolute path in the container."""
+
+    host: Path
+    container: str
+    read_only: bool = False
+
+    @classmethod
+    def parse(cls, text: str, home: Path) -> BindMount:
+        """Read HOST[:CONTAINER][:ro]; raises UsageError when the host path is missing or too powerful."""
+        parts = text.split(":")
+        read_only = len(parts) > 1 and parts[-1] in ("ro", "rw")
+        options = parts.pop() if read_only else "rw"
+        if not 1 <= len(parts) <= 2 or not parts[0]:
+            raise UsageError(
+                f"--mount {text!r} is not HOST[:CONTAINER][:ro]", "Example: --mount /datasets/imagenet:/imagenet:ro"
+            )
+        host = checked_host_path(parts[0], home, "--mount")
+        asked = parts[1] if len(parts) == 2 else f"/mnt/{host.name}"
+        container = "/" + os.path.normpath(asked).lstrip("/")
+        if not asked.startswith("/") or container in RESERVED_CONTAINER_PATHS:
+            raise UsageError(
+                f"--mount cannot use {container!r} in the container", "Choose an absolute path such as /mnt/data."
+            )
+        return cls(host, container, options == "ro")
+
+
+def checked_host_path(text: str, home: Path, option: str) -> Path:
+    """Resolve a host path for a bind mount; refuses what is missing or would expose the host.
+
+    Symlinks are followed first, so that a link to `/` is judged as `/`.
+    """
+    path = Path(os.path.realpath(os.path.expanduser(text)))
+    if not path.exists():
+        raise UsageError(f"{option}: {text} does not exist", f"Create it first: mkdir -p {text}")
+    if path == Path(os.path.realpath(home)):
+        raise UsageError(f"{option}: {text} is your whole home directory", "Mount a directory inside it instead.")
+    if str(path) in SENSITIVE_DIRECTORIES or "docker.sock" in str(path):
+        raise UsageError(
+            f"{option}: {text} would hand the machine to the container", "Mount a directory of your own instead."
+        )
+    return path
+
+
+def project_directory(project: str | None, home: Path, checkout: Path | None) -> Path:
+    """The directory that becomes /workspace: `--project`, else the current one.
+
+    In the launcher's own checkout it is `workspace/` below it, so that nobody's notebooks mix with the tool.
+    Raises UsageError for `/`, the home directory and what is not a directory.
+    """
+    try:
+        chosen = Path(project).expanduser() if project else Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current directory no longer exists", "Change to another directory, or give --project DIR."
+        ) from None
+    path = Path(os.path.realpath(chosen))
+    if not path.exists():
+        raise UsageError(f"project directory {chosen} does not exist", f"Create it first: mkdir -p {chosen}")
+    if not path.is_dir():
+        raise UsageError(
+            f"project {chosen} is not a directory", "Give the directory that holds your work: --project DIR."
+        )
+    suggestion = "mkdir -p ~/project && cd ~/project, then run this again (or give --project DIR)."
+    if path == Path(os.path.realpath(home)):
+        raise UsageError(f"{path} is your home directory; a container must not see all of it", suggestion)
+    if str(path) in SENSITIVE_DIRECTORIES:
+        raise UsageError(f"{path} belongs to the system and cannot be a project", suggestion)
+    if checkout is not None and path == Path(os.path.realpath(checkout)):
+        return path / "workspace"
+    return path
+
+
+def environment_name(given: str | None, project: Path, mode: str) -> str:
+    """The name given, checked, or `<directory>-<mode>`."""
+    if given is None:
+        directory = (
+            project.parent.name
+            if project.name == "workspace" and (project.parent / "bin/launcher").exists()
+            else project.name
+        )
+        cleaned = re.sub(r"[^a-z0-9_.-]+", "-", directory.lower()).strip("-_.") or "project"
+        return f"{cleaned[:40].rstrip('-_.')}-{mode}"
+    if not NAME_PATTERN.fullmatch(given):
+        raise UsageError(
+            f"{given!r} cannot be an environment's name",
+            "Use 2 to 49 lower-case letters, digits, '-', '_' or '.', beginning and ending with a letter or digit.",
+        )
+    return given
+
+
+def parse_variables(pairs: tuple[str, ...], environ: dict[str, str]) -> dict[str, str]:
+    """Read KEY=VALUE pairs; a bare KEY takes its value from `environ`."""
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not VARIABLE_PATTERN.fullmatch(key):
+            raise UsageError(f"-e {pair!r} is not KEY=VALUE", "Example: -e WANDB_MODE=offline")
+        if not separator and key not in environ:
+            raise UsageError(f"-e {key} has no value and is not set here", f"Give one: -e {key}=VALUE")
+        variables[key] = value if separator else environ[key]
+    return variables
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """Everything `up` and `train` were asked for, checked."""
+
+    name: str
+    mode: Mode
+    project: Path
+    gpus: GpuRequest = GpuRequest("auto")
+    mounts: tuple[BindMount, ...] = ()
+    port: int | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+    stack: str | None = None
+    skip_check: bool = False
+    share: bool = False

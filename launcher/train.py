@@ -1,0 +1,119 @@
+"""`train`: envcheck as the gate, then the bundled trainer, in a running environment or a container of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from launcher.context import Context
+from launcher.engine import ContainerPlan, ExecResult
+from launcher.environments import Environment, choose, list_environments
+from launcher.errors import NotReadyError
+from launcher.images import choose_image, ensure_image
+from launcher.plan import CACHE, DATA, Device, plan_one_off
+from launcher.provision import provisioned
+from launcher.setup.perform import ensure_engine
+from launcher.spec import UpRequest
+from launcher.terminal import attach, on_terminal, run_in
+from launcher.up import Plans, examine_device, make_plans, prepare_project
+
+GATE = ("envcheck", "--json")
+
+
+def train(context: Context, request: UpRequest, arguments: Sequence[str], named: str | None) -> int:
+    """Train in the project's running environment, else in a one-off container; returns the trainer's exit code."""
+    decision = examine_device(context, request)
+    ensure_engine(context.progress, consent=context.consent)
+    running = _running_environment(context, request, named)
+    if running is not None:
+        context.progress.say(f"Training in environment {running.name}")
+        if not request.skip_check:
+            judge_gate(context.engine.execute(running.engine_name, GATE))
+        return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))
+    with context.state.lock(f"up-{request.name}", f"a training run named {request.name} is going on"):
+        plans = make_plans(context, request, decision, choose_image(context, "jupyter", request.stack))
+        ensure_image(context, "jupyter", request.stack)
+        prepare_project(context, request)
+        if not request.skip_check:
+            context.progress.say("Checking the environment (envcheck)")
+            judge_gate(_run_once(context, plans, GATE))
+        return _train_once(context, plans, arguments)
+
+
+def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:
+    """The trainer's command line; several GPUs get one process each by torchrun."""
+    program = ("torchrun", "--standalone", f"--nproc-per-node={gpus}") if gpus > 1 else ("python",)
+    return (*program, "-m", "cifar10", "train", *(arguments or ("--model", "simple")))
+
+
+def judge_gate(result: ExecResult) -> None:
+    """Raises NotReadyError with envcheck's root cause when it says fail, or could not say anything."""
+    try:
+        report = json.loads(result.stdout)
+    except ValueError:
+        report = {}
+    if result.exit_code == 0:
+        return
+    findings = report.get("findings") or [{}]
+    summary = findings[0].get("summary") or next(iter(result.stderr.strip().splitlines()), "envcheck could not run")
+    fixes = findings[0].get("fix") or ["See the details with: launcher exec NAME -- envcheck"]
+    raise NotReadyError(
+        f"envcheck says that this environment cannot train: {summary}",
+        f"{fixes[0]}   (--skip-check trains anyway)",
+        cause_id=report.get("root_cause"),
+    )
+
+
+def _running_environment(context: Context, request: UpRequest, named: str | None) -> Environment | None:
+    environments = list_environments(context.engine)
+    if named is not None:
+        chosen = choose(environments, named, context.owner, None)
+        if chosen.state not in ("running", "starting", "unhealthy"):
+            raise NotReadyError(f"environment {named} is {chosen.state}", f"Start it: launcher start {named}")
+        return chosen
+    here = [e for e in environments if e.owner == context.owner and e.project == str(request.project)]
+    return next((e for e in here if e.state in ("running", "starting")), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOff:
+    """The plans for one command, and the volumes that go with its container."""
+
+    plans: list[tuple[ContainerPlan, Device]]
+    volumes: tuple[str, ...]
+
+
+def _one_off(plans: Plans, command: tuple[str, ...], terminal: bool) -> _OneOff:
+    once = [(plan_one_off(plan, command, terminal), device) for plan, device in plans]
+    return _OneOff(once, tuple(mount.volume for mount in plans[0][0].volumes if mount.container not in (CACHE, DATA)))
+
+
+def _run_once(context: Context, plans: Plans, command: tuple[str, ...]) -> ExecResult:
+    """Run a command to its end in a container of its own and return what it printed."""
+    once = _one_off(plans, command, terminal=False)
+    try:
+        with provisioned(context, once.plans, None) as plan:
+            code = context.engine.wait(plan.name)
+            stdout = context.engine.logs(plan.name, stderr=False)
+            return ExecResult(code, stdout, context.engine.logs(plan.name, stdout=False))
+    finally:
+        _clear(context, once)
+
+
+def _train_once(context: Context, plans: Plans, arguments: Sequence[str]) -> int:
+    command = trainer_command(arguments, len(plans[0][1].gpus))
+    once = _one_off(plans, command, on_terminal())
+    try:
+        with provisioned(context, once.plans, None, start=False) as plan:
+            return attach(context, plan.name)
+    finally:
+        _clear(context, once)
+
+
+def _clear(context: Context, once: _OneOff) -> None:
+    name = once.plans[0][0].name
+    context.engine.remove(name)
+    context.engine.remove_network(once.plans[0][0].network)
+    for volume in once.volumes:
+        context.engine.remove_volume(volume)

@@ -1,0 +1,233 @@
+"""`up`: from a request to an environment that can be used, or to one clear failure that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from launcher import labels
+from launcher.address import address_of, usable_check
+from launcher.context import Context
+from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, system_root
+from launcher.engine import Container, ContainerPlan
+from launcher.environments import from_container
+from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.gpus import devices_to_try, holders, host_gpus, no_card_error
+from launcher.host import identify_caller, memory_bytes
+from launcher.images import choose_image, ensure_image
+from launcher.network import certificate_bundle
+from launcher.plan import FIRST_PORTS, Device, ImageChoice, Machine, plan_container
+from launcher.ports import candidate_ports, checked_port
+from launcher.proof import prove_gpus
+from launcher.provision import is_port_conflict, provisioned, with_port
+from launcher.ready import wait_until_usable
+from launcher.result import EnvironmentResult
+from launcher.setup.perform import ensure_engine
+from launcher.spec import UpRequest
+
+Plans = list[tuple[ContainerPlan, Device]]
+
+
+def up(context: Context, request: UpRequest) -> EnvironmentResult:
+    """Start the environment, or repair the one that is there; returns when it can be used."""
+    decision = examine_device(context, request)
+    with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
+        ensure_engine(context.progress, consent=context.consent)
+        existing = context.engine.container(labels.engine_name(context.owner, request.name))
+        if existing is not None and _is_reusable(request, existing):
+            return _repair(context, request, existing)
+        if existing is None:
+            _refuse_other_volumes(context, request)
+        # GPUs before the image: a run that must fail does so before anything is downloaded.
+        plans = make_plans(context, request, decision, choose_image(context, request.mode.value, request.stack))
+        ensure_image(context, request.mode.value, request.stack)
+        prepare_project(context, request)
+        return _start(context, request, plans)
+
+
+def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
+    """Say GPU or CPU and why; raises NotReadyError where a card is present but the host cannot use it."""
+    from envcheck.probes.hardware import probe_hardware
+
+    root = system_root(context.environ)
+    hardware = probe_hardware(root)
+    decision = decide_device(request.gpus.kind, hardware)
+    if not context.environ.get(SAID_VARIABLE):
+        context.progress.say(decision.line())
+    if decision.gpu and hardware.present and not request.skip_check and context.endpoint.local:
+        _refuse_broken_driver(root)
+    return decision
+
+
+def _refuse_broken_driver(root: os.PathLike[str]) -> None:
+    from pathlib import Path
+
+    from envcheck.judge import examine
+
+    report = examine(Path(root), only=("driver",), torch=False)
+    if report.verdict == "fail":
+        first = report.findings[0]
+        fix = first.fix[0] if first.fix else "Run envcheck for the details."
+        raise NotReadyError(
+            f"the NVIDIA card cannot be used: {first.summary}",
+            f"{fix} (then `launcher setup` for the NVIDIA Container Toolkit; --gpus none runs on the CPU)",
+            cause_id=report.root_cause,
+        )
+
+
+def _is_reusable(request: UpRequest, existing: Container) -> bool:
+    """False when the container must be made anew; raises ConflictError for a foreign or different one."""
+    found = existing.labels
+    if labels.NAME not in found:
+        raise ConflictError(
+            f"a container named {existing.name} exists that the launcher did not make",
+            f"Remove it, or choose another name: launcher up NAME --mode {request.mode.value}",
+        )
+    if (found.get(labels.MODE), found.get(labels.PROJECT)) != (request.mode.value, str(request.project)):
+        raise ConflictError(
+            f"environment {request.name} exists already for {found.get(labels.PROJECT)} ({found.get(labels.MODE)})",
+            "Choose another name: launcher up NAME ...",
+        )
+    if request.port is not None and found.get(labels.PORT) != str(request.port):
+        raise ConflictError(
+            f"environment {request.name} already uses port {found.get(labels.PORT)}",
+            f"Change it with: launcher down {request.name}, then up --port {request.port}",
+        )
+    return existing.state not in ("created", "dead")
+
+
+def _refuse_other_volumes(context: Context, request: UpRequest) -> None:
+    """An environment that is down still owns its home: another project must not inherit it."""
+    for volume in context.engine.volumes(f"{labels.NAME}={request.name}"):
+        found = volume.labels
+        same = (found.get(labels.MODE), found.get(labels.PROJECT)) == (request.mode.value, str(request.project))
+        if found.get(labels.OWNER) == str(context.owner) and not same:
+            raise ConflictError(
+                f"environment {request.name} exists already for {found.get(labels.PROJECT)} ({found.get(labels.MODE)})",
+                f"Choose another name, or delete it: launcher rm {request.name}",
+            )
+
+
+def _repair(context: Context, request: UpRequest, existing: Container) -> EnvironmentResult:
+    """Bring an existing container to where it answers: nothing when it does, else start or restart it."""
+    engine, environment = context.engine, from_container(existing)
+    usable = usable_check(context, environment)
+    if existing.state != "running":
+        with context.progress.phase("start"):
+            engine.start(existing.name)
+    elif not usable():
+        context.progress.say(f"{environment.name} does not answer: restarting it")
+        with context.progress.phase("restart"):
+            engine.restart(existing.name)
+    with context.progress.phase("ready"):
+        wait_until_usable(engine, existing.name, usable)
+    engine.keep_running(existing.name)
+    return _finish(context, request, existing.name, verify=environment.device == "gpu")
+
+
+def prepare_project(context: Context, request: UpRequest) -> None:
+    """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
+    if request.project.exists():
+        return
+    try:
+        request.project.mkdir()
+        if os.getuid() == 0:
+            owner = request.project.parent.stat()
+            os.chown(request.project, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise NotReadyError(
+            f"cannot make {request.project}: {error.strerror}", "Give another directory: --project DIR"
+        ) from None
+    context.progress.say(f"Your files are in {request.project} (made, ignored by git)")
+
+
+def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, image: ImageChoice) -> Plans:
+    """The containers that would do, best first: one for each way to attach the GPUs."""
+    engine = context.engine
+    caller = identify_caller(request.project, context.environ)
+    if caller.is_root:
+        context.progress.say("The project belongs to root, so the container runs as root without capabilities.")
+    devices = _devices(context, request, decision)
+    machine = Machine(
+        owner=context.owner,
+        memory_bytes=engine.info().memory_bytes or memory_bytes(),
+        processors=os.cpu_count() or 1,
+        environ=context.environ,
+        certificates=certificate_bundle(context.environ) is not None,
+    )
+    return [(plan_container(request, image, caller, machine, device, request.port or 0), device) for device in devices]
+
+
+def _devices(context: Context, request: UpRequest, decision: DeviceDecision) -> tuple[Device, ...]:
+    if not decision.gpu:
+        return (Device(False, decision.reason),)
+    info = context.engine.info()
+    gpus = host_gpus(info)
+    if not gpus and info.local and "no NVIDIA card" in decision.reason:
+        raise no_card_error()
+    name = labels.engine_name(context.owner, request.name)
+    held = holders(context.engine.containers(labels.GPUS), but=name)
+    return devices_to_try(request.gpus, decision.reason, info, gpus, held, request.share)
+
+
+def _start(context: Context, request: UpRequest, plans: Plans) -> EnvironmentResult:
+    """On the first port that nobody takes between our look and the engine's."""
+    error = ConflictError("no free port was found", "Give one: --port N", cause_id="docker-port-in-use")
+    for port in _ports(context, request):
+        try:
+            return _start_on(context, request, [(with_port(plan, port), device) for plan, device in plans])
+        except ConflictError as conflict:
+            if request.port is not None or not is_port_conflict(conflict):
+                raise
+            error = conflict
+    raise error
+
+
+def _ports(context: Context, request: UpRequest) -> Iterator[int]:
+    given = checked_port(request.port)
+    if given is not None:
+        yield given
+        return
+    owned = context.engine.volumes(labels.PORT)
+    taken = {int(volume.labels.get(labels.PORT, "0")) for volume in owned}
+    mine = [
+        v
+        for v in owned
+        if v.labels.get(labels.NAME) == request.name and v.labels.get(labels.OWNER) == str(context.owner)
+    ]
+    yield from candidate_ports(FIRST_PORTS[request.mode], taken, int(mine[0].labels[labels.PORT]) if mine else None)
+
+
+def _start_on(context: Context, request: UpRequest, plans: Sequence[tuple[ContainerPlan, Device]]) -> EnvironmentResult:
+    engine = context.engine
+    stale = engine.container(plans[0][0].name)
+    if stale is not None:
+        engine.remove(stale.name)
+    with provisioned(context, plans, request.mode) as plan:
+        environment = from_container(_present(context, plan.name))
+        with context.progress.phase("ready"):
+            wait_until_usable(engine, plan.name, usable_check(context, environment))
+        result = _finish(context, request, plan.name, verify=plan.attachment is not None)
+        engine.keep_running(plan.name)
+    return result
+
+
+def _finish(context: Context, request: UpRequest, name: str, verify: bool) -> EnvironmentResult:
+    environment = from_container(_present(context, name))
+    verified = False
+    if verify and not request.skip_check:
+        with context.progress.phase("gpu"):
+            expected = None if environment.gpus in ((), ("all",)) else len(environment.gpus)
+            prove_gpus(context.engine, name, expected)
+        verified = True
+    # The engine's own health check runs at an interval; that the service answers was seen just now.
+    result = address_of(context, replace(environment, state="running"))
+    return replace(result, gpu_verified=verified, phases=tuple(context.progress.phases))
+
+
+def _present(context: Context, name: str) -> Container:
+    container = context.engine.container(name)
+    if container is None:
+        raise UsageError(f"the container {name} was removed meanwhile", "Run this again.")
+    return container

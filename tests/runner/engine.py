@@ -1,0 +1,76 @@
+"""An engine for the time of the tests: the one that answers, else one that is started and stopped again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from launcher.endpoint import resolve_endpoint
+from launcher.errors import LauncherError
+from launcher.progress import Progress
+from launcher.setup.perform import ensure_engine
+from launcher.setup.probe import EngineState, ask_engine
+from launcher.setup.steps import PID_FILE, SOCKET
+
+STOP_SECONDS = 60.0
+
+
+@contextmanager
+def running_engine(*, wanted: bool, strict: bool) -> Iterator[bool]:
+    """Yields whether an engine answers. Only root starts one, and only what was started here is stopped.
+
+    Raises LauncherError in strict mode when there is none.
+    """
+    url = resolve_endpoint(os.environ).url
+    before = ask_engine(url).state
+    if not wanted or before in (EngineState.ANSWERS, EngineState.UNKNOWN):
+        yield wanted
+        return
+    started = False
+    try:
+        started = _start(strict)
+        yield started
+    finally:
+        if started:
+            stop_engine()
+
+
+def _start(strict: bool) -> bool:
+    try:
+        ensure_engine(Progress(), consent=os.geteuid() == 0)
+    except LauncherError as error:
+        if strict:
+            raise
+        print(f"no engine, so its tests are skipped: {error.cause}", file=sys.stderr)
+        return False
+    return True
+
+
+def stop_engine() -> None:
+    """Stop the engine that set-up started, and wait until its processes and its socket are gone."""
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "stop", "docker.socket", "docker.service"])
+        return
+    pid = int(Path(PID_FILE).read_text())
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+        if time.monotonic() > deadline:
+            print(f"the engine (process {pid}) did not stop within {STOP_SECONDS:.0f} s", file=sys.stderr)
+            return
+        time.sleep(0.1)
+    Path(SOCKET).unlink(missing_ok=True)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

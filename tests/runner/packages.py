@@ -1,0 +1,27 @@
+"""Programs the tests call that a fresh machine may lack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from launcher.errors import NotReadyError
+
+# The OpenSSH client logs in to environments; the compiler makes the fake driver libraries.
+PROGRAMS = {"ssh": ("openssh-client",), "cc": ("gcc", "libc6-dev"), "git": ("git",)}
+
+
+def install_missing_programs() -> None:
+    """With apt-get, as root; elsewhere the tests that need them say so. Raises NotReadyError when apt-get fails."""
+    missing = [package for program, packages in PROGRAMS.items() if not shutil.which(program) for package in packages]
+    if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    print(f"installing {', '.join(missing)}", flush=True)
+    for command in (("apt-get", "update", "-q"), ("apt-get", "install", "-y", "-q", "--no-install-recommends", *missing)):
+        done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise NotReadyError(
+                f"{' '.join(command)} failed: {done.stdout.strip().splitlines()[-1]}", "Correct that, then run this again"
+            )

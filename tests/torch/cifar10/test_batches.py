@@ -1,0 +1,77 @@
+# ruff: noqa: E402 - importorskip comes first: without torch these tests are skipped, not broken
+"""Batches: one gather against a plain numpy loop, the same draw on every rank, nothing lost or repeated."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import numpy as np
+from cifar10.batches import (
+    DEVIATION,
+    MAX_SHIFT,
+    MEAN,
+    EpochOrder,
+    crop_and_flip,
+    draw_epoch,
+    move_to_device,
+    rank_positions,
+    take_batch,
+)
+from cifar10.data import Split
+from cifar10.distributed import Ranks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def split(arrays: dict[str, Any]) -> Split:
+    return Split(arrays["x_train"], arrays["y_train"])
+
+
+def test_crop_and_flip_equals_padding_cutting_and_mirroring(split: Split) -> None:
+    generator = np.random.default_rng(1)
+    rows = generator.permutation(200)
+    shifts = generator.integers(-MAX_SHIFT, MAX_SHIFT + 1, (200, 2))
+    flips = generator.random(200) < 0.5
+    pad = ((MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT), (0, 0))
+    expected = []
+    for row, (dy, dx), flip in zip(rows, shifts, flips, strict=True):
+        padded = np.pad(split.images[row], pad, mode="reflect")
+        cut = padded[MAX_SHIFT + dy : MAX_SHIFT + dy + 32, MAX_SHIFT + dx : MAX_SHIFT + dx + 32]
+        expected.append(cut[:, ::-1] if flip else cut)
+    actual = crop_and_flip(*(torch.from_numpy(a) for a in (split.images, rows, shifts, flips)))
+    np.testing.assert_array_equal(actual.numpy(), np.stack(expected))
+
+
+def test_batch_is_normalised_and_channels_last(split: Split) -> None:
+    data = move_to_device(split, CPU)
+    images, labels = take_batch(data, EpochOrder(torch.arange(513)), slice(10, 74))
+    expected = (split.images[10:74].astype(np.float64) - MEAN) / DEVIATION
+    np.testing.assert_allclose(images.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-5)
+    np.testing.assert_array_equal(labels.numpy(), split.labels[10:74])
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert images.dtype == torch.float32
+
+
+def test_epochs_differ_and_repeat_with_the_seed() -> None:
+    one, again, later = (draw_epoch(100, 7, epoch, True, CPU) for epoch in (0, 0, 1))
+    other_seed = draw_epoch(100, 8, 0, True, CPU)
+    assert torch.equal(one.rows, again.rows)
+    assert torch.equal(one.shifts, again.shifts)
+    assert torch.equal(one.flips, again.flips)
+    assert not torch.equal(one.rows, later.rows)
+    assert not torch.equal(one.rows, other_seed.rows)
+    assert sorted(one.rows.tolist()) == list(range(100))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch", [(0, 64), (64, 128), (512, 513)])
+def test_ranks_share_a_batch_without_gap_or_overlap(size: int, batch: tuple[int, int]) -> None:
+    positions = list(range(513))
+    shares = [positions[rank_positions(*batch, Ranks(rank, size))] for rank in range(size)]
+    assert sorted(itertools.chain(*shares)) == list(range(*batch))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -1,0 +1,187 @@
+# ruff: noqa: E402 - importorskip comes first: without torch these tests are skipped, not broken
+"""The command line as users and scripts see it: the result object, the files, the errors, the progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import cifar10
+from cifar10.report import Display, clock
+
+
+@pytest.fixture
+def trained(cli: Callable, npz: Path) -> Callable:
+    """Train one epoch on the tiny data set into ./run."""
+    return lambda *more: cli("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--out", "run", *more)
+
+
+def test_result_object(trained: Callable) -> None:
+    outcome = trained()
+    assert outcome.code == 0
+    assert len(outcome.stdout.splitlines()) == 1
+    result = outcome.result
+    assert 0 <= result["test_accuracy"] <= 1
+    assert result["images_per_second"] > 0
+    assert result["device"] == "cpu"
+    assert result["epochs"] == 1
+    assert result["seconds"] >= result["train_seconds"] > 0
+    assert Path(result["checkpoint"]).is_file()
+
+
+def test_metrics_and_manifest(trained: Callable, cli: Callable, npz: Path) -> None:
+    trained("--batch-size", "32", "--learning-rate", "0.002", "--seed", "5")
+    rows = list(csv.DictReader(Path("run/metrics.csv").read_text().splitlines()))
+    assert list(rows[0]) == [
+        "epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "images_per_second", "learning_rate",
+    ]  # fmt: skip
+    assert [float(row["learning_rate"]) for row in rows] == [0.002]
+    manifest = json.loads(Path("run/run.json").read_text())
+    assert manifest["arguments"]["batch_size"] == 32
+    assert manifest["arguments"]["seed"] == 5
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert manifest["device"]["type"] == "cpu"
+    assert manifest["data"] == f"npz {npz}"
+
+
+def test_synthetic_images_are_learnt_and_named(cli: Callable) -> None:
+    outcome = cli("train", "--synthetic", "--epochs", "1", "--device", "cpu", "--out", "run")
+    assert outcome.result["data"] == "synthetic"
+    assert outcome.result["test_accuracy"] > 0.4
+
+
+def test_eval_finds_the_accuracy_of_training(trained: Callable, cli: Callable, npz: Path) -> None:
+    result = trained().result
+    again = cli("eval", "--data", npz, "--device", "cpu", "--out", "run").result
+    assert again["test_accuracy"] == result["test_accuracy"]
+    assert again["test_loss"] == pytest.approx(result["test_loss"], rel=1e-6)
+    assert again["epochs"] == 1
+
+
+@pytest.mark.parametrize("size", [(32, 32), (300, 200)])
+def test_predict_names_the_class_of_image_files(size: tuple[int, int], cli: Callable) -> None:
+    """Trained on the synthetic stripes, asked about two of them as PNG files, one of them enlarged."""
+    image = pytest.importorskip("PIL.Image")
+    from cifar10.data import synthetic
+    from cifar10.settings import CLASSES
+
+    cli("train", "--synthetic", "--epochs", "2", "--device", "cpu", "--out", "run")
+    test = synthetic().test
+    names = []
+    for row in range(20):
+        names.append(f"{row}.png")
+        picture = image.fromarray(test.images[row])
+        picture.resize((size[0] // size[1] * 32, 32) if size == (32, 32) else (256, 256), 0).save(names[-1])
+    predictions = cli("predict", *names, "--device", "cpu", "--out", "run").result["predictions"]
+    assert [p["file"] for p in predictions] == names
+    right = [p["label"] == CLASSES[label] for p, label in zip(predictions, test.labels[:20], strict=True)]
+    assert sum(right) >= 14
+    assert sum(predictions[0]["classes"].values()) == pytest.approx(1, abs=1e-2)
+
+
+def test_predict_names_a_file_that_is_no_image(cli: Callable) -> None:
+    Path("text.png").write_text("hello")
+    cli("predict", "text.png", "--device", "cpu").assert_failed(1, "text.png", "image")
+    cli("predict", "none.png", "--device", "cpu").assert_failed(1, "none.png")
+
+
+def test_eval_without_a_run(cli: Callable, npz: Path) -> None:
+    cli("eval", "--data", npz, "--device", "cpu").assert_failed(2, "no run in ./runs", "--out")
+    cli("eval", "--data", npz, "--device", "cpu", "--out", "none").assert_failed(2, "none/checkpoint.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "COMMAND"),
+        (["tarin"], "tarin"),
+        (["train", "--model", "huge"], "huge"),
+        (["train", "--epochs", "0"], "--epochs"),
+        (["train", "--epochs", "many"], "many"),
+        (["train", "--batch-size", "-1"], "--batch-size"),
+        (["train", "--learning-rate", "nan"], "nan"),
+        (["train", "--learning-rate", "0"], "--learning-rate"),
+        (["train", "--seed", "-1"], "--seed"),
+        (["train", "--device", "tpu"], "tpu"),
+        (["train", "--resume", "yes"], "yes"),
+        (["train", "--epoch", "1"], "--epoch"),
+        (["eval", "--epochs", "1"], "--epochs"),
+    ],
+)
+def test_usage_errors(arguments: list[str], word: str, cli: Callable) -> None:
+    outcome = cli(*arguments)
+    outcome.assert_failed(2, word, "--help")
+    assert len(outcome.stderr.splitlines()) == 2
+
+
+def test_float16_on_a_cpu_is_refused_before_anything_is_written(trained: Callable) -> None:
+    trained("--precision", "float16").assert_failed(2, "float16", "bfloat16")
+    assert not Path("run/checkpoint.json").exists()
+
+
+def test_data_directory_that_cannot_be_made(cli: Callable) -> None:
+    Path("file").touch()
+    outcome = cli("train", "--device", "cpu", "--data", "file/data", "--mirror", "http://127.0.0.1:9")
+    outcome.assert_failed(1, "file/data", "--data")
+
+
+def test_out_that_cannot_be_made(trained: Callable, cli: Callable, npz: Path) -> None:
+    Path("file").touch()
+    cli("train", "--data", npz, "--device", "cpu", "--out", "file/run").assert_failed(1, "file/run", "--out")
+
+
+def test_help_comes_without_torch_and_results_alone_on_stdout(npz: Path) -> None:
+    """Real processes: `--help` does not import torch; a run's stdout holds one line."""
+    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
+    program = "from cifar10.cli import main\ntry: main(['train', '--help'])\nfinally: assert 'torch' not in sys.modules"
+    program = f"import sys\n{program}"
+    asked = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
+    assert "--resume" in asked.stdout
+    assert asked.stderr == ""
+    command = [sys.executable, "-m", "cifar10", "train", "--data", npz, "--epochs", "2", "--device", "cpu"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["epochs"] == 2
+    assert done.stderr.splitlines()[0].startswith("device: CPU")
+    assert [line.split()[:2] for line in done.stderr.splitlines()[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_on_a_terminal_and_lines_on_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr("cifar10.report.PIPE_INTERVAL", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, pipe, other = Terminal(), io.StringIO(), io.StringIO()
+    for display in (Display(terminal), Display(pipe), Display(other, enabled=False)):
+        with display.bar("epoch 1/2", 200) as bar:
+            bar.update(50, "accuracy 61.00%  3,000 images/s  0:07 left")
+        display.say("done")
+    assert "\x1b[" in terminal.getvalue()
+    assert "accuracy 61.00%  3,000 images/s  0:07 left" in terminal.getvalue()
+    assert pipe.getvalue() == "epoch 1/2  25 %  accuracy 61.00%  3,000 images/s  0:07 left\ndone\n"
+    assert other.getvalue() == ""
+
+
+def test_clock() -> None:
+    assert [clock(s) for s in (0.4, 59.6, 3599, 3661)] == ["0:00", "1:00", "59:59", "1:01:01"]
+
+
+def test_compiled_model_trains(trained: Callable) -> None:
+    """torch.compile is replaced by a marker: compiling for real takes half a minute."""
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "compile", lambda module: calls.append(module) or module)
+        assert trained("--compile").code == 0
+    assert len(calls) == 1

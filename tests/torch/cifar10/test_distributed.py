@@ -1,0 +1,65 @@
+# ruff: noqa: E402 - importorskip comes first: without torch these tests are skipped, not broken
+"""torchrun with two real gloo ranks on the CPU against one process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import cifar10
+
+# The stated tolerance: the ranks add the same numbers in another order, and Adam amplifies the last bits.
+RELATIVE_TOLERANCE = 0.01
+
+
+def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "cifar10", "train", "--device", "cpu", *map(str, arguments)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+
+
+def losses(out: str) -> list[float]:
+    return [float(row["train_loss"]) for row in csv.DictReader(Path(out, "metrics.csv").open())]
+
+
+def test_two_ranks_give_the_curve_of_one(cli: Callable, npz: Path) -> None:
+    """513 images in batches of 64 leave a last one of one image: one rank has no share of it. 201 are evaluated."""
+    arguments = ("--data", npz, "--epochs", "3", "--precision", "float32", "--augment")
+    done = torchrun(*arguments, "--out", "two")
+    assert done.returncode == 0, done.stderr
+    assert cli("train", *arguments, "--device", "cpu", "--out", "one").code == 0
+    assert losses("two") == pytest.approx(losses("one"), rel=RELATIVE_TOLERANCE)
+
+    result = json.loads(done.stdout)  # one line: neither the other rank nor gloo writes there
+    assert result["ranks"] == 2
+    assert sum(line.startswith("epoch 1/3") for line in done.stderr.splitlines()) == 1
+    alone = cli("eval", "--data", npz, "--device", "cpu", "--precision", "float32", "--out", "two").result
+    assert alone["test_accuracy"] == result["test_accuracy"]
+    assert alone["test_loss"] == pytest.approx(result["test_loss"], rel=1e-6)
+
+
+def test_error_on_two_ranks_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    path.write_bytes(b"PK\x03\x04 not really")
+    done = torchrun("--data", path, "--out", "run")
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.count(f"cifar10: {path}: is not a readable .npz file") == 1
+    assert 'Traceback (most recent call last):\n  File "' not in done.stderr.split("torch/distributed")[0]
+
+
+def test_batch_smaller_than_the_ranks_is_refused(cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank and size come from the environment, as torchrun sets them."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    outcome = cli("train", "--data", npz, "--device", "cpu", "--batch-size", "3")
+    outcome.assert_failed(2, "--batch-size 3", "4 processes")

@@ -1,0 +1,203 @@
+
+"""Downloads, from a server on loopback that can cut connections, ignore ranges or answer with errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from cifar10.archive import Release
+from cifar10.download import archive_url, download_archive
+from cifar10.errors import TrainerError
+from cifar10.report import Display
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `content`; `cut_after` bytes of an answer it drops the connection, `cuts` times."""
+
+    content = b""
+    cut_after = 0
+    cuts = 0
+    ranges = True
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/pub"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        server, asked = self.server, self.headers.get("Range")
+        server.asked.append(asked)
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
+        size = len(server.content)
+        if server.status != 200 or self.path != "/pub/cifar-10-python.tar.gz":
+            self.send_error(server.status if server.status != 200 else 404)
+            return
+        if start >= size:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{size}")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        body = server.content[start:]
+        if server.cuts:
+            server.cuts -= 1
+            body = body[: server.cut_after]
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def release(server: Server, make_release: Callable, monkeypatch: pytest.MonkeyPatch) -> Release:
+    """The tiny archive, on the server; no waiting between attempts."""
+    release, server.content = make_release()
+    monkeypatch.setattr("cifar10.download.time.sleep", lambda _: None)
+    return release
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "cifar-10-python.tar.gz"
+
+
+QUIET = Display(enabled=False)
+
+
+def test_download_is_complete_and_leaves_no_part(server: Server, release: Release, target: Path) -> None:
+    download_archive(target, QUIET, release, server.url)
+    assert target.read_bytes() == server.content
+    assert not target.with_name(target.name + ".part").exists()
+
+
+def test_cut_connections_are_continued_where_they_broke(server: Server, release: Release, target: Path) -> None:
+    server.cuts, server.cut_after = 5, 20_000
+    download_archive(target, QUIET, release, server.url)
+    assert target.read_bytes() == server.content
+    assert server.asked == [None, *(f"bytes={20_000 * n}-" for n in range(1, 6))]
+
+
+def test_part_of_an_earlier_run_is_continued(server: Server, release: Release, target: Path) -> None:
+    target.with_name(target.name + ".part").write_bytes(server.content[:1234])
+    download_archive(target, QUIET, release, server.url)
+    assert server.asked == ["bytes=1234-"]
+    assert target.read_bytes() == server.content
+
+
+def test_complete_part_of_an_earlier_run_is_only_verified(server: Server, release: Release, target: Path) -> None:
+    target.with_name(target.name + ".part").write_bytes(server.content)
+    download_archive(target, QUIET, release, server.url)
+    assert len(server.asked) == 1
+    assert target.read_bytes() == server.content
+
+
+def test_part_longer_than_the_file_is_started_again(server: Server, release: Release, target: Path) -> None:
+    target.with_name(target.name + ".part").write_bytes(server.content + b"more")
+    download_archive(target, QUIET, release, server.url)
+    assert target.read_bytes() == server.content
+
+
+def test_server_without_ranges_is_started_again(server: Server, release: Release, target: Path) -> None:
+    server.ranges = False
+    target.with_name(target.name + ".part").write_bytes(server.content[:1234])
+    download_archive(target, QUIET, release, server.url)
+    assert target.read_bytes() == server.content
+
+
+def test_wrong_content_is_refused_and_not_kept(server: Server, release: Release, target: Path) -> None:
+    server.content = server.content[:-1] + b"?"
+    with pytest.raises(TrainerError, match=f"sha256 .* expected {release.sha256}"):
+        download_archive(target, QUIET, release, server.url)
+    assert not target.exists()
+    assert not target.with_name(target.name + ".part").exists()
+
+
+def test_server_that_only_cuts_is_given_up(server: Server, release: Release, target: Path) -> None:
+    server.cuts, server.cut_after = 1000, 0
+    with pytest.raises(TrainerError, match="cannot be downloaded"):
+        download_archive(target, QUIET, release, server.url)
+    assert len(server.asked) == 3
+
+
+def test_two_runs_at_once_download_once(server: Server, release: Release, target: Path) -> None:
+    runs = [threading.Thread(target=download_archive, args=(target, QUIET, release, server.url)) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert target.read_bytes() == server.content
+    assert len(server.asked) == 1
+
+
+def test_progress_names_bytes_and_time_left(
+    server: Server, release: Release, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cifar10.report.PIPE_INTERVAL", 0.0)
+    download_archive(target, Display(), release, server.url)
+    assert re.search(r"download  \d+ %  \d+\.\d of \d+\.\d MiB .* \d+:\d\d left", capsys.readouterr().err)
+
+
+def test_no_space_is_said_before_the_download(
+    server: Server, release: Release, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The full disk is simulated: shutil.disk_usage reports no free byte."""
+
+    class Full:
+        free = 0
+
+    monkeypatch.setattr("cifar10.download.shutil.disk_usage", lambda _: Full)
+    with pytest.raises(TrainerError, match="0 MiB free"):
+        download_archive(target, QUIET, release, server.url)
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_command_line_reports_a_server_error(status: int, server: Server, cli: Callable, tmp_path: Path) -> None:
+    server.status = status
+    outcome = cli("train", "--device", "cpu", "--data", tmp_path / "data", "--mirror", server.url, "--out", "run")
+    outcome.assert_failed(1, str(status), server.url, "--mirror")
+    assert not Path("run").exists()
+
+
+def test_command_line_reports_a_dead_mirror_from_the_environment(
+    server: Server, cli: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cifar10.download.time.sleep", lambda _: None)
+    server.server_close()  # its port answers nobody now
+    monkeypatch.setenv("CIFAR10_MIRROR", server.url)
+    cli("train", "--device", "cpu", "--data", "data").assert_failed(1, server.url, "refused", "CIFAR10_MIRROR")
+
+
+def test_mirror_is_a_directory_or_the_archive_itself(release: Release) -> None:
+    assert archive_url(release, None) == release.url
+    assert archive_url(release, "https://example.org/pub/") == "https://example.org/pub/cifar-10-python.tar.gz"
+    assert archive_url(release, "https://example.org/a.tar.gz") == "https://example.org/a.tar.gz"
+    with pytest.raises(TrainerError, match="not an http"):
+        archive_url(release, "file:///etc/passwd")

@@ -1,0 +1,71 @@
+"""Which GPUs a request gets and how an engine passes them through."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.attach import HostGpu, attachments, choose_gpus
+from launcher.engine import Attachment, EngineInfo
+from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.spec import GpuRequest
+
+GPUS = (HostGpu(0, "GPU-a"), HostGpu(1, "GPU-b"), HostGpu(2, "GPU-c"))
+CDI = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=2", "nvidia.com/gpu=all")
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "chosen"),
+    [
+        ("auto", {}, ("GPU-a", "GPU-b", "GPU-c")),
+        ("auto", {"GPU-a": "x"}, ("GPU-b", "GPU-c")),
+        ("all", {}, ("GPU-a", "GPU-b", "GPU-c")),
+        ("1", {"GPU-a": "x"}, ("GPU-b",)),
+        ("0,2", {"GPU-b": "x"}, ("GPU-a", "GPU-c")),
+        ("GPU-c", {}, ("GPU-c",)),
+    ],
+)
+def test_free_gpus_are_chosen(text: str, held: dict[str, str], chosen: tuple[str, ...]) -> None:
+    assert choose_gpus(GpuRequest.parse(text), GPUS, held) == chosen
+
+
+@pytest.mark.parametrize("text", ["all", "3", "0,1", "GPU-a"])
+def test_held_gpus_conflict_and_name_the_holder(text: str) -> None:
+    with pytest.raises(ConflictError, match="alice-run"):
+        choose_gpus(GpuRequest.parse(text), GPUS, {"GPU-a": "alice-run"})
+
+
+def test_auto_conflicts_only_when_none_is_free() -> None:
+    held = {gpu.uuid: "alice-run" for gpu in GPUS}
+    with pytest.raises(ConflictError):
+        choose_gpus(GpuRequest("auto"), GPUS, held)
+    assert choose_gpus(GpuRequest("auto"), GPUS, held, share=True) == ("GPU-a", "GPU-b", "GPU-c")
+
+
+@pytest.mark.parametrize("text", ["4", "3,4", "GPU-d"])
+def test_gpus_that_do_not_exist_are_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
+        choose_gpus(GpuRequest.parse(text), GPUS, {})
+
+
+def test_cdi_comes_first_then_the_device_request_then_the_runtime() -> None:
+    info = EngineInfo("28", runtimes=("runc", "nvidia"), cdi_devices=CDI)
+    assert attachments(info, ("0", "1"), every=False) == (
+        Attachment("cdi", ("nvidia.com/gpu=0", "nvidia.com/gpu=1")),
+        Attachment("device-request", ("0", "1")),
+        Attachment("runtime", ("0", "1")),
+    )
+
+
+def test_every_gpu_uses_the_all_device() -> None:
+    assert attachments(EngineInfo("28", cdi_devices=CDI), ("0", "1", "2"), every=True) == (Attachment("cdi", ("nvidia.com/gpu=all",)),)
+
+
+def test_a_device_without_a_spec_entry_does_not_use_cdi() -> None:
+    info = EngineInfo("28", runtimes=("nvidia",), cdi_devices=CDI)
+    assert [way.kind for way in attachments(info, ("GPU-a",), every=False)] == ["device-request", "runtime"]
+
+
+def test_an_engine_without_any_way_names_the_toolkit() -> None:
+    with pytest.raises(NotReadyError, match="NVIDIA Container Toolkit") as caught:
+        attachments(EngineInfo("20.10", runtimes=("runc",)), ("0",), every=True)
+    assert caught.value.cause_id == "container-no-gpu-runtime"
