@@ -30,8 +30,7 @@ cache_directory() {
 }
 
 # Sets $environment to a finished environment: NAME $1 in the checkout for the lock file $2, or in the caller's cache
-# when the checkout is read-only or somebody else's (root must leave no file in a user's clone). What is missing or
-# differs from its lock is made in a subshell, so that traps and lock end with it.
+# when the checkout is read-only or somebody else's (root must leave no file in a user's clone).
 prepare_environment() {
     environment=$root/$1
     is_current "$environment" "$2" && return
@@ -41,7 +40,9 @@ prepare_environment() {
         is_current "$environment" "$2" && return
     fi
     shift
-    ( make_environment "$@" ) || exit
+    make_environment "$@"
+    trap - HUP INT TERM
+    exec 9>&-
 }
 
 # Makes $environment from the lock file $1; the caller's arguments follow (looked through for --yes).
@@ -52,9 +53,9 @@ make_environment() {
     mkdir -p -- "${environment%/*}" || not_ready "cannot make ${environment%/*}" "Name a directory of yours: XDG_CACHE_HOME=DIRECTORY"
     # The kernel drops the lock when the last holder ends, however it ends: there are no stale locks to guess about.
     exec 9> "$environment.lock"
-    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2> /dev/null || {
+    "$python" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2> /dev/null || {
         say "waiting for another run that is making $environment"
-        "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+        "$python" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     }
     is_current "$environment" "$lock" && return
     child=
@@ -78,7 +79,7 @@ install_packages() {
         return
     fi
     rm -rf -- "$environment"
-    logged "$python" -m venv "$environment" && pip_install
+    logged "$python" -I -m venv "$environment" && pip_install
 }
 
 pip_install() {
@@ -115,7 +116,7 @@ find_python() {
     python=
     version=
     for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
-        found=$("$candidate" -c 'import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable))' \
+        found=$("$candidate" -I -c 'import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable))' \
             2> /dev/null) || continue
         version=${version:-${found%% *}}
         case ${found%% *} in
@@ -127,7 +128,7 @@ find_python() {
     done
     [ -n "$version" ] || not_ready "Python 3 was not found on PATH" "Install Python 3.10 or newer"
     [ -n "$python" ] || not_ready "Python $version is too old: 3.10 or newer is needed" "Install a newer python3 and put it first on PATH"
-    "$python" -c 'import ensurepip, venv' 2> /dev/null || install_venv_module "$@"
+    "$python" -I -c 'import ensurepip, venv' 2> /dev/null || install_venv_module "$@"
 }
 
 # Debian and Ubuntu keep the venv module's other half, ensurepip, in a package of its own.
@@ -146,6 +147,6 @@ install_venv_module() {
     export DEBIAN_FRONTEND=noninteractive
     { apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv; } < /dev/null >&2 ||
         not_ready "apt-get could not install python3-venv" "Look at the lines above; the command was: apt-get install python3-venv"
-    "$python" -c 'import ensurepip, venv' 2> /dev/null ||
+    "$python" -I -c 'import ensurepip, venv' 2> /dev/null ||
         not_ready "$cause, also after installing python3-venv" "Put the distribution's own python3 (/usr/bin) first on PATH"
 }

@@ -117,7 +117,11 @@ def _record(argv: list[str]) -> int:
     parser.parse_args(argv)
     from envcheck.redact import redact
 
-    facts = redact(collect(system_root()), Path.home())
+    try:
+        home = Path.home()
+    except RuntimeError:  # a uid without a passwd entry and without HOME
+        home = Path("/")
+    facts = redact(collect(system_root()), home)
     print(json.dumps({"schema_version": SCHEMA_VERSION, "envcheck": __version__, "facts": encode(facts)}, indent=2))
     return OK
 

@@ -11,7 +11,7 @@ from envcheck.facts import Facts, Torch
 from envcheck.probes.container import probe_container
 from envcheck.probes.cuda import finish_cuda, start_cuda
 from envcheck.probes.driver import probe_driver
-from envcheck.probes.environment import probe_environment
+from envcheck.probes.environment import probe_distribution, probe_environment
 from envcheck.probes.hardware import scan_hardware, with_libraries
 from envcheck.probes.memory import probe_memory
 from envcheck.probes.nvml import finish_nvml, start_nvml
@@ -43,6 +43,7 @@ def collect(root: Path, *, torch: bool = True, environ: Mapping[str, str] | None
         memory=memory,
         environment=probe_environment(variables),
         python=platform.python_version(),
+        distribution=probe_distribution(root),
     )
 
 

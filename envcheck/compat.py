@@ -33,7 +33,7 @@ def _tables() -> dict[str, Any]:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """"570.26" as (570, 26), for comparison. A part without leading digits ends the key."""
+    """ "570.26" as (570, 26), for comparison. A part without leading digits ends the key."""
     parts: list[int] = []
     for part in version.split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

@@ -226,7 +226,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything one run saw. `environment` holds only the variables envcheck judges by."""
+    """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID."""
 
     hardware: Hardware = Hardware()
     driver: Driver = Driver()
@@ -238,4 +238,5 @@ class Facts:
     memory: Memory = Memory()
     environment: dict[str, str] = field(default_factory=dict)
     python: str | None = None
+    distribution: str | None = None
     origin: str = "probed"

@@ -11,6 +11,7 @@ from envcheck.checks import BY_ID, CHECKS, TOPICS, TORCH_TOPICS, Check
 from envcheck.collect import collect
 from envcheck.facts import Facts
 from envcheck.finding import Finding, Status
+from envcheck.fixes import adapt
 from envcheck.presence import driver_version, presence
 
 ORDER = {Status.FAIL: 0, Status.CRASH: 1, Status.WARN: 2, Status.OK: 3, Status.SKIP: 4}
@@ -64,9 +65,10 @@ def selected_topics(only: tuple[str, ...], skip: tuple[str, ...]) -> frozenset[s
 def judge(facts: Facts, *, only: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> Report:
     """Run the checks of the selected topics over `facts`."""
     topics = selected_topics(only, skip)
-    findings = [_run(check, facts) for check in CHECKS if check.topic in topics]
+    findings = [adapt(_run(check, facts), facts.distribution) for check in CHECKS if check.topic in topics]
     root = _root(findings)
-    ordered = sorted(findings, key=lambda finding: (finding is not root, ORDER[finding.status]))
+    # Checks run by layer and sorting is stable: the root cause stays first among the failures.
+    ordered = sorted(findings, key=lambda finding: ORDER[finding.status])
     return Report(
         verdict=_verdict(facts, findings),
         root_cause=root.cause if root is not None else None,

@@ -20,7 +20,7 @@ def _devices(path: Path, vendor_class: str) -> list[str]:
     import yaml
 
     try:
-        spec = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        spec = yaml.safe_load(path.read_text())
         if spec["kind"] != vendor_class:
             return []
         return [f"{vendor_class}={device['name']}" for device in spec["devices"]]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from envcheck.facts import Hardware
 from envcheck.probes.hardware import probe_hardware
+from launcher.errors import NotReadyError
 
 SAID_VARIABLE = "GPU_LAUNCHER_DEVICE_SAID"
 
@@ -54,11 +55,26 @@ def system_root(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("ENVCHECK_ROOT") or "/")
 
 
+def refuse_broken_driver(decision: DeviceDecision, hardware: Hardware, root: Path) -> None:
+    """Raises NotReadyError with envcheck's cause where a card is present but its driver cannot serve anybody."""
+    if not (decision.gpu and hardware.present):
+        return
+    from envcheck.judge import examine
+
+    report = examine(root, only=("driver",), torch=False)
+    if report.verdict == "fail":
+        first = report.findings[0]
+        fix = first.fix[0] if first.fix else "Run envcheck for the details."
+        raise NotReadyError(
+            f"the NVIDIA card cannot be used: {first.summary}",
+            f"{fix} (then `launcher setup` for the NVIDIA Container Toolkit; --gpus none runs on the CPU)",
+            cause_id=report.root_cause,
+        )
+
+
 def _requested_kind(arguments: list[str]) -> str:
     """The value of --gpus, as far as the first line needs it."""
     for index, argument in enumerate(arguments):
-        if argument == "--":
-            break
         if argument == "--gpus" and index + 1 < len(arguments):
             return _kind(arguments[index + 1])
         if argument.startswith("--gpus="):
@@ -71,11 +87,22 @@ def _kind(value: str) -> str:
 
 
 def main() -> None:
-    """Print the first line for `up` and `train`; anything else, and any surprise, is left to the launcher proper."""
+    """Print the first line for `up` and `train` and refuse what cannot work; the launcher proper does the rest."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in ("up", "train"):
-        decision = decide_device(_requested_kind(arguments), probe_hardware(system_root(os.environ)))
-        print(decision.line(), file=sys.stderr, flush=True)
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if not own or own[0] not in ("up", "train") or {"-h", "--help"} & set(own):
+        return
+    root = system_root(os.environ)
+    hardware = probe_hardware(root)
+    decision = decide_device(_requested_kind(own), hardware)
+    print(decision.line(), file=sys.stderr, flush=True)
+    if os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") and "--skip-check" not in own:
+        try:
+            refuse_broken_driver(decision, hardware, root)
+        except NotReadyError as error:
+            from launcher.render import report_error
+
+            sys.exit(report_error(error, "--json" in own))
 
 
 if __name__ == "__main__":

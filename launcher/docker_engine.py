@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
@@ -129,7 +129,8 @@ class DockerEngine:
     def keep_running(self, name: str) -> None:
         """Start again after a crash or a reboot; set only once the service was usable, or a bad start would loop."""
         with self._translated():
-            self._client.update_container(name, restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0})
+            policy: Any = {"Name": "unless-stopped"}
+            self._client.update_container(name, restart_policy=policy)
 
     def remove(self, name: str) -> None:
         with self._translated(), _absent_is_fine():
@@ -226,10 +227,8 @@ def translated(where: str) -> Iterator[None]:
 
 @contextmanager
 def _absent_is_fine() -> Iterator[None]:
-    try:
+    with suppress(docker.errors.NotFound):
         yield
-    except docker.errors.NotFound:
-        pass
 
 
 def _health_of(status: str) -> str:

@@ -9,7 +9,7 @@ from launcher.plan import ImageChoice
 from launcher.stacks import Stack, default_stack, load_stacks
 
 
-def choose_image(context: Context, target: str, stack_name: str | None = None) -> ImageChoice:
+def choose_image(target: str, stack_name: str | None = None) -> ImageChoice:
     """The image for `target` (jupyter or ssh) of a stack; raises UsageError for an unknown stack."""
     from launcher.setup.build import image_reference
     from launcher.setup.source import source_digest
@@ -22,7 +22,7 @@ def ensure_image(context: Context, target: str, stack_name: str | None = None) -
     """As choose_image; builds it where it is missing or differs from the sources here."""
     from launcher.setup.build import build_image
 
-    image = choose_image(context, target, stack_name)
+    image = choose_image(target, stack_name)
     found = context.engine.image(image.reference)
     if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
         reason = "it is not there yet" if found is None else "its sources changed"

@@ -25,5 +25,5 @@ def raise_on_signals() -> None:
             signal.signal(number, _raise)
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
+def _raise(number: int, _frame: FrameType | None) -> None:
     raise Interrupted(number)

@@ -70,8 +70,9 @@ def _first_accepted(
 def _with_accepted_limits(
     context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, start: bool, undo: ExitStack
 ) -> ContainerPlan:
-    """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start would fail once."""
-    refused = context.state.subdirectory("engines") / f"{context.engine.info().id.replace(':', '') or 'engine'}.no-memlock"
+    """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start fails once."""
+    engine_id = context.engine.info().id.replace(":", "") or "engine"
+    refused = context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
     if not refused.exists():
         try:
             return _create_and_start(context, plan, device, mode, start, undo)

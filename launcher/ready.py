@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from launcher.engine import Container, Engine
 from launcher.errors import LauncherError, NotReadyError, TimedOutError
@@ -49,8 +50,6 @@ def _why_stopped(container: Container | None) -> str | None:
 
 
 def _with_logs(error: LauncherError, engine: Engine, name: str) -> LauncherError:
-    try:
+    with suppress(LauncherError):
         error.log = engine.logs(name, LOG_LINES)
-    except LauncherError:
-        pass
     return error

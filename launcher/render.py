@@ -100,6 +100,14 @@ def error_json(error: LauncherError) -> dict[str, Any]:
     return {"error": {"code": error.code, "cause": error.cause, "cause_id": error.cause_id, "next": error.next_step}}
 
 
+def report_error(error: LauncherError, as_json: bool) -> int:
+    """Print a failure: two lines on stderr, and with --json the object on stdout. Returns the exit code."""
+    if as_json:
+        print_json(error_json(error))
+    sys.stderr.write(error_text(error))
+    return error.code
+
+
 def error_text(error: LauncherError) -> str:
     """The failed part's own last lines, one line of cause, one of next step."""
     log = "".join(f"  | {line}\n" for line in error.log.splitlines())

@@ -8,7 +8,7 @@ from launcher.context import Context
 from launcher.spec import BindMount, GpuRequest, Mode, UpRequest, environment_name, parse_variables, project_directory
 
 
-def make_request(context: Context, **options: Any) -> UpRequest:
+def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401 (what click parsed)
     """Raises UsageError with the first thing that is wrong; nothing has been touched then."""
     mode = options.get("mode")
     gpus = GpuRequest.parse(options["gpus"])

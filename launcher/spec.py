@@ -28,7 +28,7 @@ SENSITIVE_DIRECTORIES = (
     "/sys",
     "/usr",
 )
-RESERVED_CONTAINER_PATHS = ("/", "/workspace", "/home/user", "/cache", "/data", "/run/gpu-launcher", "/tmp")
+RESERVED_CONTAINER_PATHS = ("/", "/workspace", "/home/user", "/cache", "/data", "/run/gpu-launcher", "/tmp")  # noqa: S108
 
 
 class Mode(str, Enum):
@@ -113,7 +113,7 @@ def checked_host_path(text: str, home: Path, option: str) -> Path:
 
     Symlinks are followed first, so that a link to `/` is judged as `/`.
     """
-    path = Path(os.path.realpath(os.path.expanduser(text)))
+    path = expanded(text).resolve()
     if not path.exists():
         raise UsageError(f"{option}: {text} does not exist", f"Create it first: mkdir -p {text}")
     if path == Path(os.path.realpath(home)):
@@ -125,6 +125,11 @@ def checked_host_path(text: str, home: Path, option: str) -> Path:
     return path
 
 
+def expanded(text: str) -> Path:
+    """A path with its leading ~ or ~name replaced; an unknown name stays as it is, and is then reported as missing."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown name)
+
+
 def project_directory(project: str | None, home: Path, checkout: Path | None) -> Path:
     """The directory that becomes /workspace: `--project`, else the current one.
 
@@ -132,7 +137,7 @@ def project_directory(project: str | None, home: Path, checkout: Path | None) ->
     Raises UsageError for `/`, the home directory and what is not a directory.
     """
     try:
-        chosen = Path(project).expanduser() if project else Path.cwd()
+        chosen = expanded(project) if project else Path.cwd()
     except FileNotFoundError:
         raise UsageError(
             "the current directory no longer exists", "Change to another directory, or give --project DIR."

@@ -32,7 +32,7 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
             judge_gate(context.engine.execute(running.engine_name, GATE))
         return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))
     with context.state.lock(f"up-{request.name}", f"a training run named {request.name} is going on"):
-        plans = make_plans(context, request, decision, choose_image(context, "jupyter", request.stack))
+        plans = make_plans(context, request, decision, choose_image("jupyter", request.stack))
         ensure_image(context, "jupyter", request.stack)
         prepare_project(context, request)
         if not request.skip_check:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from launcher import labels
 from launcher.address import address_of, usable_check
 from launcher.context import Context
-from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, system_root
+from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, refuse_broken_driver, system_root
 from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
 from launcher.errors import ConflictError, NotReadyError, UsageError
@@ -40,7 +40,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
         if existing is None:
             _refuse_other_volumes(context, request)
         # GPUs before the image: a run that must fail does so before anything is downloaded.
-        plans = make_plans(context, request, decision, choose_image(context, request.mode.value, request.stack))
+        plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
         ensure_image(context, request.mode.value, request.stack)
         prepare_project(context, request)
         return _start(context, request, plans)
@@ -55,25 +55,9 @@ def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
     decision = decide_device(request.gpus.kind, hardware)
     if not context.environ.get(SAID_VARIABLE):
         context.progress.say(decision.line())
-    if decision.gpu and hardware.present and not request.skip_check and context.endpoint.local:
-        _refuse_broken_driver(root)
+    if context.endpoint.local and not request.skip_check:
+        refuse_broken_driver(decision, hardware, root)
     return decision
-
-
-def _refuse_broken_driver(root: os.PathLike[str]) -> None:
-    from pathlib import Path
-
-    from envcheck.judge import examine
-
-    report = examine(Path(root), only=("driver",), torch=False)
-    if report.verdict == "fail":
-        first = report.findings[0]
-        fix = first.fix[0] if first.fix else "Run envcheck for the details."
-        raise NotReadyError(
-            f"the NVIDIA card cannot be used: {first.summary}",
-            f"{fix} (then `launcher setup` for the NVIDIA Container Toolkit; --gpus none runs on the CPU)",
-            cause_id=report.root_cause,
-        )
 
 
 def _is_reusable(request: UpRequest, existing: Container) -> bool:

@@ -7,6 +7,9 @@ from envcheck.facts import Card, Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
 
+# Numbers that cuInit returns only after it has reached a kernel module.
+ANSWERED = (0, 46, 214, 802, 803, 804)
+
 
 def nvidia_hardware(facts: Facts) -> Finding:
     """What it checks: whether a usable NVIDIA card is there: on the PCI bus, by device node, or by driver library.
@@ -40,6 +43,8 @@ def driver_module(facts: Facts) -> Finding:
         return ok(check, f"driver {facts.driver.module_version}{flavour}", [f"kernel {facts.driver.kernel}"])
     if facts.nvml.init_code == 0:
         return ok(check, f"driver {facts.nvml.driver_version} (from NVML)")
+    if facts.cuda.init_code in ANSWERED:
+        return skip(check, f"its version is not visible, but it answers: cuInit returned {facts.cuda.init_code}")
     if not cards:
         return skip(check, "no card is visible on the PCI bus; the driver libraries are judged by themselves")
     if any(card.driver == "nouveau" for card in cards):

@@ -54,9 +54,7 @@ def number_findings(ended: Ended) -> list[Finding]:
     imported = ended.stages.get("import")
     if imported is None or "error" in imported:
         return [_failed("gpu-matmul", "PyTorch does not import", str((imported or {}).get("error", "")), None, ended)]
-    findings = [
-        _number(name, index, ended) for index in range(int(imported["count"])) for name in NUMBERS
-    ]
+    findings = [_number(name, index, ended) for index in range(int(imported["count"])) for name in NUMBERS]
     return findings or [fail("gpu-matmul", None, "PyTorch sees no GPU", [f"torch {imported['version']}"])]
 
 

@@ -9,8 +9,17 @@ from envcheck.facts import Driver
 from envcheck.probes.paths import below, entries, exists, read_text
 
 # Where distributions and DKMS put nvidia.ko below /lib/modules/KERNEL; a full search of that tree takes 0.1 s.
-MODULE_DIRECTORIES = ("updates/dkms", "updates", "extra", "extra/nvidia", "kernel/drivers/video", "kernel/nvidia",
-                      "kernel/drivers/video/nvidia", "misc", "video")
+MODULE_DIRECTORIES = (
+    "updates/dkms",
+    "updates",
+    "extra",
+    "extra/nvidia",
+    "kernel/drivers/video",
+    "kernel/nvidia",
+    "kernel/drivers/video/nvidia",
+    "misc",
+    "video",
+)
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 

@@ -1,8 +1,11 @@
-"""The environment variables that change what CUDA and PyTorch see. No other variable is read or recorded."""
+"""The environment variables that change what CUDA and PyTorch see (no other is recorded), and the distribution."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+from envcheck.probes.paths import read_text
 
 JUDGED = (
     "CUDA_VISIBLE_DEVICES",
@@ -19,3 +22,12 @@ JUDGED = (
 def probe_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The judged variables that are set."""
     return {name: environ[name] for name in JUDGED if name in environ}
+
+
+def probe_distribution(root: Path) -> str | None:
+    """ID of /etc/os-release ("debian", "ubuntu"): https://www.freedesktop.org/software/systemd/man/os-release.html"""
+    for line in (read_text(root, "/etc/os-release") or "").splitlines():
+        name, _, value = line.partition("=")
+        if name == "ID":
+            return value.strip("\"'")
+    return None

@@ -50,8 +50,14 @@ def scan_hardware(root: Path, request: Request | None) -> Hardware:
 
 def with_libraries(seen: Hardware, cuda: Cuda, nvml: Nvml) -> Hardware:
     """A driver library that loads counts as a card: it was put there for one."""
-    loaded = [path or name for name, path, found in (
-        ("libcuda.so.1", cuda.path, cuda.loaded), ("libnvidia-ml.so.1", nvml.path, nvml.loaded)) if found]
+    loaded = [
+        path or name
+        for name, path, found in (
+            ("libcuda.so.1", cuda.path, cuda.loaded),
+            ("libnvidia-ml.so.1", nvml.path, nvml.loaded),
+        )
+        if found
+    ]
     evidence = seen.evidence + tuple(f"{path} loads" for path in loaded)
     return Hardware(seen.present or bool(loaded), seen.cards, evidence)
 

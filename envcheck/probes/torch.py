@@ -47,6 +47,8 @@ def _candidates(environ: Mapping[str, str]) -> list[str]:
 def _has_torch(python: Path) -> bool:
     # A virtual environment's python is a link out of it: only the unresolved prefix holds its packages.
     prefixes = {python.parent.parent, python.resolve().parent.parent}
+    # Debian's Python installs below /usr/local although it lies in /usr.
+    prefixes |= {prefix / "local" for prefix in prefixes}
     return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
 
 

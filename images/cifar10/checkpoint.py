@@ -52,14 +52,7 @@ def save_checkpoint(directory: Path, learner: Learner, position: Position, ident
 
     Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
     """
-    optimizer = learner.optimizer.state_dict()
-    record = {
-        "position": asdict(position),
-        "identity": identity,
-        "optimizer_groups": optimizer["param_groups"],
-        "scaler": learner.scaler.state_dict(),
-    }
-    content = safetensors.torch.save(_collect_tensors(learner, optimizer["state"]), {"record": json.dumps(record)})
+    content = _serialise(learner, position, identity)
     digest = hashlib.sha256(content).hexdigest()
     # The digest in the name: no checkpoint ever overwrites another one that checkpoint.json may still name.
     name = f"checkpoint-{position.epoch:04}-{position.running.step:05}-{digest[:8]}.safetensors"
@@ -128,6 +121,17 @@ def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:
         learner.network.load_state_dict(_below("network.", checkpoint.tensors))
     except RuntimeError as error:
         raise TrainerError(f"{checkpoint.path}: does not fit this model ({error})", NEXT) from error
+
+
+def _serialise(learner: Learner, position: Position, identity: dict[str, Any]) -> bytes:
+    optimizer = learner.optimizer.state_dict()
+    record = {
+        "position": asdict(position),
+        "identity": identity,
+        "optimizer_groups": optimizer["param_groups"],
+        "scaler": learner.scaler.state_dict(),
+    }
+    return safetensors.torch.save(_collect_tensors(learner, optimizer["state"]), {"record": json.dumps(record)})
 
 
 def _collect_tensors(learner: Learner, optimizer_state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:

@@ -40,7 +40,7 @@ def download_archive(target: Path, display: Display, release: Release, mirror: s
                 _download(url, part, target, display, release)
     except OSError as error:
         problem = f"cannot write {part}: {error.strerror or error}"
-        raise TrainerError(problem, "free space or give another --data") from error
+        raise TrainerError(problem, "give a --data directory that can be written and has room") from error
 
 
 @contextmanager

@@ -72,6 +72,20 @@ def train_step(learner: Learner, images: Tensor, labels: Tensor, weight: float) 
     return loss_sum.detach()
 
 
+def train_share(learner: Learner, data: Resident, order: EpochOrder, start: int, stop: int, ranks: Ranks) -> Tensor:
+    """One step on this rank's share of the global batch at positions start..stop; returns the share's summed loss.
+
+    DDP averages gradients over ranks, so each summed loss is weighted by ranks / global batch: the mean is then exactly
+    the one-process mean, also when the shares are unequal.
+    """
+    if ranks.rank < stop - start:
+        images, labels = take_batch(data, order, rank_positions(start, stop, ranks))
+        return train_step(learner, images, labels, ranks.size / (stop - start))
+    # A last batch smaller than the number of ranks leaves this one without a share: it joins in with weight 0.
+    images, labels = take_batch(data, order, slice(start, start + 1))
+    return train_step(learner, images, labels, 0.0) * 0
+
+
 def train_epoch(
     learner: Learner,
     data: Resident,
@@ -83,8 +97,7 @@ def train_epoch(
 ) -> bool:
     """Train from `state` to the epoch's end, or until `after_step(steps done)` is True; returns whether it ended.
 
-    `batch_size` is the global batch. DDP averages gradients over ranks, so each rank's summed loss is weighted by
-    ranks / global batch: the mean is then exactly the one-process mean, also when the shares are unequal.
+    `batch_size` is the global batch.
     """
     begun = time.monotonic()
     learner.network.train()
@@ -93,14 +106,7 @@ def train_epoch(
     stopped = False
     while state.step < steps and not stopped:
         start = state.step * batch_size
-        stop = min(start + batch_size, len(data))
-        # A last batch smaller than the number of ranks leaves some without a share: they join in with weight 0.
-        spare = ranks.rank >= stop - start
-        positions = slice(start, start + 1) if spare else rank_positions(start, stop, ranks)
-        images, labels = take_batch(data, order, positions)
-        loss_sum = train_step(learner, images, labels, 0.0 if spare else ranks.size / (stop - start))
-        if not spare:
-            total += loss_sum
+        total += train_share(learner, data, order, start, min(start + batch_size, len(data)), ranks)
         state.step += 1
         stopped = after_step(state.step)
     state.loss_sum = float(sum_over_ranks(ranks, total))  # the epoch's only wait for the device

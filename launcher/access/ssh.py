@@ -116,7 +116,7 @@ class SshAccess:
 
     def command(self, name: str) -> str:
         """`ssh NAME`, or with -F where OpenSSH would not read the file: it ignores $HOME."""
-        if os.path.realpath(self.home) == os.path.realpath(os.path.expanduser(f"~{_login_name()}")):
+        if self.home.resolve() == Path(f"~{_login_name()}").expanduser().resolve():
             return f"ssh {name}"
         return f"ssh -F {shlex.quote(str(self.directory / 'config' / name))} {name}"
 

@@ -16,7 +16,7 @@ from launcher.cli import up as up_verb
 from launcher.context import Context
 from launcher.errors import LauncherError, UsageError
 from launcher.interrupt import Interrupted, raise_on_signals
-from launcher.render import error_json, error_text, print_json
+from launcher.render import report_error
 
 DEBUG = "--debug"
 
@@ -24,7 +24,7 @@ DEBUG = "--debug"
 class VerbGroup(click.Group):
     """Lists the verbs in the order of a first day, and suggests one for a typing error."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return list(self.commands)
 
     def resolve_command(
@@ -115,7 +115,7 @@ def _guarded(command: Callable[[], object], context: Context, as_json: bool, deb
         return interruption.code
     except BrokenPipeError:
         # The reader has gone (launcher ls | head): not a failure, and nothing more can be printed.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:
         if debug:
@@ -139,7 +139,4 @@ def _usage(error: click.ClickException) -> UsageError:
 def _report(error: LauncherError, as_json: bool, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    if as_json:
-        print_json(error_json(error))
-    sys.stderr.write(error_text(error))
-    return error.code
+    return report_error(error, as_json)

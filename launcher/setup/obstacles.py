@@ -95,7 +95,7 @@ def _disk_obstacle(facts: SetupFacts) -> LauncherError | None:
     if not facts.engine_is_local or facts.image or facts.free_bytes >= DISK_BYTES:
         return None
     return NotReadyError(
-        f"{facts.free_bytes / 1e9:.1f} GB are free at {facts.data_root}; the image needs {DISK_BYTES / 1e9:.0f} GB to build",
+        f"{facts.free_bytes / 1e9:.1f} GB are free at {facts.data_root}, and the image needs {DISK_BYTES / 1e9:.0f} GB",
         'Free some space, or set "data-root" in /etc/docker/daemon.json to a directory on a larger disk.',
         cause_id="docker-disk-full",
     )

@@ -15,7 +15,9 @@ from launcher.errors import ConflictError, LauncherError
 class FakeEngine:
     """`fail_on` maps a verb to the error it raises; `on_start` lets a test decide what a start does."""
 
-    information: EngineInfo = field(default_factory=lambda: EngineInfo("28.0", runtimes=("runc",), memory_bytes=8 << 30))
+    information: EngineInfo = field(
+        default_factory=lambda: EngineInfo("28.0", runtimes=("runc",), memory_bytes=8 << 30)
+    )
     images: dict[str, Image] = field(default_factory=dict)
     rows: dict[str, Container] = field(default_factory=dict)
     plans: dict[str, ContainerPlan] = field(default_factory=dict)
@@ -53,7 +55,9 @@ class FakeEngine:
 
     def _set(self, name: str, **changes: object) -> None:
         if name not in self.rows:
-            raise LauncherError(f"the engine refused: No such container: {name}", "Run again with --debug for the details.")
+            raise LauncherError(
+                f"the engine refused: No such container: {name}", "Run again with --debug for the details."
+            )
         self.rows[name] = replace(self.rows[name], **changes)  # type: ignore[arg-type]
 
     def start(self, name: str) -> None:

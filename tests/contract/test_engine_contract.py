@@ -20,9 +20,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "fake":
         return FakeEngine(images={"image": Image("sha256:0", {})})
     request.getfixturevalue("docker_client")
-    from launcher.docker_engine import DockerEngine
-
     import os
+
+    from launcher.docker_engine import DockerEngine
 
     return DockerEngine.connect(resolve_endpoint(os.environ))
 
@@ -47,6 +47,7 @@ def plan(engine: Engine, request: pytest.FixtureRequest) -> Iterator[ContainerPl
         host_port=None,
         shm_bytes=64 << 20,
         pids=64,
+        unlimited_memlock=False,
     )
     engine.remove(name)
     engine.remove_network(name)
@@ -115,7 +116,5 @@ def test_networks_and_volumes_are_made_once(engine: Engine, plan: ContainerPlan)
 
 
 def test_an_absent_container_is_one_clear_error(engine: Engine) -> None:
-    with pytest.raises(LauncherError, match="(?i)no such container"):
+    with pytest.raises(LauncherError, match=r"(?i)no such container"):
         engine.start("gl-contract-absent")
-
-

@@ -22,7 +22,16 @@ from tests.contract.fake_engine import FakeEngine
 
 CDI = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=all")
 PROVED = ExecResult(0, json.dumps({"verdict": "ok", "gpus": [{"uuid": "0"}, {"uuid": "1"}]}), "")
-UNPROVED = ExecResult(1, json.dumps({"root_cause": "cuda-unknown-init", "findings": [{"summary": "cuInit returned 999", "fix": ["modprobe nvidia_uvm"]}]}), "")
+UNPROVED = ExecResult(
+    1,
+    json.dumps(
+        {
+            "root_cause": "cuda-unknown-init",
+            "findings": [{"summary": "cuInit returned 999", "fix": ["modprobe nvidia_uvm"]}],
+        }
+    ),
+    "",
+)
 
 
 @pytest.fixture
@@ -34,7 +43,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine()
     for target in ("jupyter", "ssh"):
         stack = _stack(None)
-        made.images[image_reference(stack, target)] = Image("sha256:1", {labels.IMAGE_SOURCE: source_digest(stack, target)})
+        made.images[image_reference(stack, target)] = Image(
+            "sha256:1", {labels.IMAGE_SOURCE: source_digest(stack, target)}
+        )
     monkeypatch.setattr("launcher.up.ensure_engine", lambda progress, consent: None)
     monkeypatch.setattr("launcher.up.usable_check", lambda context, environment: lambda: True)
     monkeypatch.setattr("launcher.up.host_gpus", lambda info: ())
@@ -44,7 +55,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def context_for(engine: FakeEngine, tmp_path: Path, environ: Mapping[str, str] | None = None) -> Context:
     root = tmp_path / "root"
     root.mkdir(exist_ok=True)
-    context = Context(environ={"HOME": str(tmp_path / "home"), "ENVCHECK_ROOT": str(root), **(environ or {})}, progress=Progress(StringIO()))
+    context = Context(
+        environ={"HOME": str(tmp_path / "home"), "ENVCHECK_ROOT": str(root), **(environ or {})},
+        progress=Progress(StringIO()),
+    )
     context.__dict__ |= {"engine": engine, "endpoint": Endpoint("unix:///simulated", "test"), "owner": 1000}
     return context
 
@@ -104,7 +118,9 @@ def test_a_failure_keeps_what_was_there_before(engine: FakeEngine, tmp_path: Pat
     assert engine.kept == before
 
 
-def test_a_port_taken_meanwhile_is_replaced(engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_taken_meanwhile_is_replaced(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, refused = engine.start, []
 
     def start(name: str) -> None:
@@ -128,7 +144,9 @@ def test_foreign_container_of_our_name_is_untouched(engine: FakeEngine, tmp_path
 
 
 @pytest.mark.parametrize("down", [False, True])
-def test_another_project_does_not_get_the_environment(engine: FakeEngine, tmp_path: Path, request_: UpRequest, down: bool) -> None:
+def test_another_project_does_not_get_the_environment(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, down: bool
+) -> None:
     up(context_for(engine, tmp_path), request_)
     if down:
         engine.remove("gl-1000-demo")
@@ -154,7 +172,9 @@ def test_gpus_are_verified_by_the_proof(gpu_engine: FakeEngine, tmp_path: Path, 
     assert gpu_engine.plans["gl-1000-demo"].attachment.devices == ("nvidia.com/gpu=all",)  # type: ignore[union-attr]
 
 
-def test_gpus_that_do_not_run_are_an_error_with_the_cause_and_leave_nothing(gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> None:
+def test_gpus_that_do_not_run_are_an_error_with_the_cause_and_leave_nothing(
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest
+) -> None:
     gpu_engine.answers = lambda name, command: UNPROVED
     with pytest.raises(NotReadyError, match="cuInit returned 999") as caught:
         up(context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest("all")))
@@ -168,13 +188,17 @@ def test_skip_check_reports_unverified(gpu_engine: FakeEngine, tmp_path: Path, r
     assert result.gpu_verified is False and result.environment.device == "gpu" and result.environment.gpus == ("0", "1")
 
 
-def test_a_second_environment_does_not_get_a_held_gpu(gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> None:
+def test_a_second_environment_does_not_get_a_held_gpu(
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest
+) -> None:
     up(context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest("all")))
     with pytest.raises(ConflictError, match="demo"):
         up(context_for(gpu_engine, tmp_path), replace(request_, name="second", gpus=GpuRequest("count", count=1)))
 
 
-def test_a_refused_attachment_falls_back_to_the_next_way(gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_attachment_falls_back_to_the_next_way(
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gpu_engine.information = EngineInfo("28.2", runtimes=("nvidia",), memory_bytes=8 << 30)
     original = gpu_engine.start
 
@@ -188,9 +212,10 @@ def test_a_refused_attachment_falls_back_to_the_next_way(gpu_engine: FakeEngine,
     assert gpu_engine.plans["gl-1000-demo"].attachment.kind == "runtime"  # type: ignore[union-attr]
 
 
-def test_gpus_asked_for_on_a_machine_without_any(engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_asked_for_on_a_machine_without_any(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("launcher.up.host_gpus", lambda info: ())
     with pytest.raises(NotReadyError, match="no NVIDIA card"):
         up(context_for(engine, tmp_path), replace(request_, gpus=GpuRequest("all")))
     assert engine.kept == {}
-

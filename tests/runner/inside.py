@@ -78,6 +78,9 @@ def _options(root: Path, site: Path, results: Path, uid: int, gid: int) -> dict[
         "user": f"{uid}:{gid}",
         "working_dir": CHECKOUT,
         "network_mode": "none",
+        # Without a network Docker writes no name for the container itself, which torchrun resolves.
+        "hostname": "tests",
+        "extra_hosts": {"tests": "127.0.0.1"},
         "shm_size": SHARED_MEMORY,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

@@ -19,9 +19,9 @@ def install_missing_programs() -> None:
         return
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     print(f"installing {', '.join(missing)}", flush=True)
-    for command in (("apt-get", "update", "-q"), ("apt-get", "install", "-y", "-q", "--no-install-recommends", *missing)):
+    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", *missing)
+    for command in (("apt-get", "update", "-q"), install):
         done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            raise NotReadyError(
-                f"{' '.join(command)} failed: {done.stdout.strip().splitlines()[-1]}", "Correct that, then run this again"
-            )
+            last = done.stdout.strip().splitlines()[-1:]
+            raise NotReadyError(f"{' '.join(command)}: {' '.join(last)}", "Correct that, then run this again")

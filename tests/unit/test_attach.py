@@ -57,7 +57,9 @@ def test_cdi_comes_first_then_the_device_request_then_the_runtime() -> None:
 
 
 def test_every_gpu_uses_the_all_device() -> None:
-    assert attachments(EngineInfo("28", cdi_devices=CDI), ("0", "1", "2"), every=True) == (Attachment("cdi", ("nvidia.com/gpu=all",)),)
+    assert attachments(EngineInfo("28", cdi_devices=CDI), ("0", "1", "2"), every=True) == (
+        Attachment("cdi", ("nvidia.com/gpu=all",)),
+    )
 
 
 def test_a_device_without_a_spec_entry_does_not_use_cdi() -> None:

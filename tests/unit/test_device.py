@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.device import decide_device
 from envcheck.probes.hardware import probe_hardware
+from launcher.device import decide_device
 
 
 def machine(root: Path, card: bool) -> Path:
@@ -25,7 +25,14 @@ def machine(root: Path, card: bool) -> Path:
 
 @pytest.mark.parametrize(
     ("kind", "card", "gpu"),
-    [("auto", True, True), ("auto", False, False), ("none", True, False), ("none", False, False), ("all", False, True), ("count", True, True)],
+    [
+        ("auto", True, True),
+        ("auto", False, False),
+        ("none", True, False),
+        ("none", False, False),
+        ("all", False, True),
+        ("count", True, True),
+    ],
 )
 def test_simulated_machines(tmp_path: Path, kind: str, card: bool, gpu: bool) -> None:
     decision = decide_device(kind, probe_hardware(machine(tmp_path, card)))
@@ -34,19 +41,25 @@ def test_simulated_machines(tmp_path: Path, kind: str, card: bool, gpu: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "first_line", "code"),
     [
-        (["up", "--mode", "jupyter"], "Device: GPU"),
-        (["up", "--gpus=none"], "Device: CPU (asked for with --gpus none)"),
-        (["train", "--", "--gpus", "none"], "Device: GPU"),
-        (["ls"], ""),
+        (["up", "--gpus=none"], "Device: CPU (asked for with --gpus none)", 0),
+        (["up", "--skip-check"], "Device: GPU (NVIDIA card found", 0),
+        (["up", "--mode", "jupyter"], "Device: GPU (NVIDIA card found", 3),
+        (["train", "--", "--gpus", "none"], "Device: GPU (NVIDIA card found", 3),
+        (["up", "--help"], "", 0),
+        (["ls"], "", 0),
     ],
 )
-def test_first_line_needs_nothing_installed_simulated_card(tmp_path: Path, arguments: list[str], line: str) -> None:
+def test_the_rule_is_applied_before_anything_is_installed_simulated_card_without_driver(
+    tmp_path: Path, arguments: list[str], first_line: str, code: int
+) -> None:
     """-I -S: no site-packages at all, as on a machine where nothing was installed yet."""
     checkout = Path(__file__).resolve().parents[2]
     program = f"import sys; sys.path.insert(0, {str(checkout)!r}); from launcher.device import main; main()"
     environ = os.environ | {"ENVCHECK_ROOT": str(machine(tmp_path, card=True))}
-    ran = subprocess.run([sys.executable, "-I", "-S", "-c", program, *arguments], env=environ, capture_output=True, text=True, check=True)
-    assert ran.stderr.startswith(line) and ran.stdout == ""
-    assert bool(ran.stderr) is bool(line)
+    command = [sys.executable, "-I", "-S", "-c", program, *arguments]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert ran.stderr.startswith(first_line) and bool(ran.stderr) is bool(first_line)
+    assert ("driver" in ran.stderr and "  next: " in ran.stderr) is (code == 3)

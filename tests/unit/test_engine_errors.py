@@ -8,7 +8,11 @@ from launcher.engine_errors import engine_error
 
 MESSAGES = [
     ('could not select device driver "" with capabilities: [[gpu]]', 3, "container-no-gpu-runtime"),
-    ('could not select device driver "nvidia" with capabilities: [[gpu compute utility]]', 3, "container-no-gpu-runtime"),
+    (
+        'could not select device driver "nvidia" with capabilities: [[gpu compute utility]]',
+        3,
+        "container-no-gpu-runtime",
+    ),
     ("failed to discover GPU vendor from CDI: no known GPU vendor found", 3, "container-no-gpu-runtime"),
     ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=7", 3, "container-cdi-unresolvable"),
     ("unknown or invalid runtime name: nvidia", 3, "container-unknown-runtime"),
@@ -17,15 +21,43 @@ MESSAGES = [
         3,
         "container-requirement-unsatisfied",
     ),
-    ("nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file", 3, "container-driver-libs-missing"),
-    ("nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", 3, "driver-library-mismatch"),
-    ("invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported", 3, "container-cdi-legacy-conflict"),
+    (
+        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: no such file",
+        3,
+        "container-driver-libs-missing",
+    ),
+    (
+        "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch",
+        3,
+        "driver-library-mismatch",
+    ),
+    (
+        "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported",
+        3,
+        "container-cdi-legacy-conflict",
+    ),
     ("Bind for 127.0.0.1:8888 failed: port is already allocated", 4, "docker-port-in-use"),
-    ("Error starting userland proxy: listen tcp4 127.0.0.1:8888: bind: address already in use", 4, "docker-port-in-use"),
+    (
+        "Error starting userland proxy: listen tcp4 127.0.0.1:8888: bind: address already in use",
+        4,
+        "docker-port-in-use",
+    ),
     ("write /var/lib/docker/tmp/x: no space left on device", 3, "docker-disk-full"),
-    ("DockerException: Error while fetching server API version: ('Connection aborted.', PermissionError(13, 'Permission denied'))", 3, "docker-permission-denied"),
-    ("DockerException: Error while fetching server API version: ('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", 3, "docker-daemon-unreachable"),
-    ("ReadTimeout: UnixHTTPConnectionPool(host='localhost', port=None): Read timed out. (read timeout=30)", 5, "docker-daemon-unreachable"),
+    (
+        "DockerException: Error while fetching: ('Connection aborted.', PermissionError(13, 'Permission denied'))",
+        3,
+        "docker-permission-denied",
+    ),
+    (
+        "DockerException: ('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))",
+        3,
+        "docker-daemon-unreachable",
+    ),
+    (
+        "ReadTimeout: UnixHTTPConnectionPool(host='localhost', port=None): Read timed out. (read timeout=30)",
+        5,
+        "docker-daemon-unreachable",
+    ),
     ("toomanyrequests: You have reached your pull rate limit", 3, "docker-rate-limited"),
 ]
 

@@ -7,20 +7,30 @@ from pathlib import Path
 
 from launcher import labels
 from launcher.docker_engine import container_config
-from launcher.engine import Attachment
+from launcher.engine import Attachment, ContainerPlan
 from launcher.host import Caller
 from launcher.plan import Device, ImageChoice, Machine, plan_container, plan_one_off, request_json
 from launcher.spec import BindMount, GpuRequest, Mode, UpRequest
 
 CALLER = Caller(1234, 1235, (44, 100), Path("/home/ann"))
-MACHINE = Machine(owner=1234, memory_bytes=64 << 30, processors=8, environ={"https_proxy": "http://proxy:3128", "SECRET": "x"})
+MACHINE = Machine(
+    owner=1234, memory_bytes=64 << 30, processors=8, environ={"https_proxy": "http://proxy:3128", "SECRET": "x"}
+)
 IMAGE = ImageChoice("gpu-launcher/jupyter:cu128", "digest")
-REQUEST = UpRequest("work-jupyter", Mode.JUPYTER, Path("/home/ann/work"), mounts=(BindMount(Path("/d"), "/mnt/d", True),))
+REQUEST = UpRequest(
+    "work-jupyter", Mode.JUPYTER, Path("/home/ann/work"), mounts=(BindMount(Path("/d"), "/mnt/d", True),)
+)
 CPU = Device(False, "no NVIDIA card found on this machine")
 GPU = Device(True, "card", ("GPU-a",), Attachment("device-request", ("GPU-a",)))
 
 
-def plan(request: UpRequest = REQUEST, caller: Caller = CALLER, machine: Machine = MACHINE, device: Device = CPU, port: int = 8888):  # type: ignore[no-untyped-def]
+def plan(
+    request: UpRequest = REQUEST,
+    caller: Caller = CALLER,
+    machine: Machine = MACHINE,
+    device: Device = CPU,
+    port: int = 8888,
+) -> ContainerPlan:
     return plan_container(request, IMAGE, caller, machine, device, port)
 
 
@@ -67,9 +77,13 @@ def test_the_engine_gets_exactly_this() -> None:
 
 def test_gpus_are_requested_by_the_chosen_way() -> None:
     host = container_config(plan(device=GPU))["HostConfig"]
-    assert host["DeviceRequests"] == [{"Driver": "nvidia", "Capabilities": [["gpu", "compute", "utility"]], "DeviceIDs": ["GPU-a"]}]
+    assert host["DeviceRequests"] == [
+        {"Driver": "nvidia", "Capabilities": [["gpu", "compute", "utility"]], "DeviceIDs": ["GPU-a"]}
+    ]
     cdi = replace(GPU, attachment=Attachment("cdi", ("nvidia.com/gpu=0",)))
-    assert container_config(plan(device=cdi))["HostConfig"]["DeviceRequests"] == [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}]
+    assert container_config(plan(device=cdi))["HostConfig"]["DeviceRequests"] == [
+        {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    ]
     runtime = container_config(plan(device=replace(GPU, attachment=Attachment("runtime", ("GPU-a",)))))
     assert runtime["HostConfig"]["Runtime"] == "nvidia"
     assert "NVIDIA_VISIBLE_DEVICES=GPU-a" in runtime["Env"]

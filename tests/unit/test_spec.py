@@ -46,7 +46,9 @@ def test_mount_defaults_and_options(tmp_path: Path) -> None:
     assert BindMount.parse(f"{data}:ro", tmp_path / "home") == BindMount(data, "/mnt/data", read_only=True)
 
 
-@pytest.mark.parametrize("container", ["relative", "/workspace", "/", "/home/user", "/run/gpu-launcher", "//", "/tmp/."])
+@pytest.mark.parametrize(
+    "container", ["relative", "/workspace", "/", "/home/user", "/run/gpu-launcher", "//", "/tmp/."]
+)
 def test_mount_over_our_own_paths_is_refused(tmp_path: Path, container: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -107,7 +109,13 @@ def test_deleted_current_directory_is_a_usage_error(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("directory", "name"), [("My Project", "my-project-ssh"), ("...", "project-ssh"), ("ünïcode", "n-code-ssh"), ("a" * 90, "a" * 40 + "-ssh")]
+    ("directory", "name"),
+    [
+        ("My Project", "my-project-ssh"),
+        ("...", "project-ssh"),
+        ("ünïcode", "n-code-ssh"),
+        ("a" * 90, "a" * 40 + "-ssh"),
+    ],
 )
 def test_default_name_comes_from_the_directory(tmp_path: Path, directory: str, name: str) -> None:
     assert environment_name(None, tmp_path / directory, "ssh") == name
@@ -121,7 +129,11 @@ def test_bad_names_are_refused(name: str, tmp_path: Path) -> None:
 
 def test_variables_keep_their_values_exactly() -> None:
     pairs = ("A=1=2", "B= spaced 'q' \"d\" $HOME\nline ü", "C")
-    assert parse_variables(pairs, {"C": "from here"}) == {"A": "1=2", "B": " spaced 'q' \"d\" $HOME\nline ü", "C": "from here"}
+    assert parse_variables(pairs, {"C": "from here"}) == {
+        "A": "1=2",
+        "B": " spaced 'q' \"d\" $HOME\nline ü",
+        "C": "from here",
+    }
 
 
 @pytest.mark.parametrize("pair", ["=x", "1A=x", "A B=x", "UNSET"])

@@ -50,7 +50,9 @@ def test_a_symlinked_config_stays_a_symlink(access: SshAccess, tmp_path: Path) -
 @needs_openssh
 def test_openssh_resolves_the_host_block(access: SshAccess) -> None:
     access.write("one", 2345, HOST_KEY)
-    listed = subprocess.run(["ssh", "-G", "-F", str(access.directory / "config/one"), "one"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ssh", "-G", "-F", str(access.directory / "config/one"), "one"], capture_output=True, text=True, check=True
+    )
     settings = dict(line.split(" ", 1) for line in listed.stdout.splitlines())
     assert settings["hostname"] == "127.0.0.1" and settings["port"] == "2345" and settings["user"] == "user"
     assert settings["stricthostkeychecking"] == "true" and settings["identitiesonly"] == "yes"

@@ -36,9 +36,12 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_held_lock_is_a_conflict(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
-    with state.lock("up-a", "another is running"), pytest.raises(ConflictError, match="another is running"):
-        with state.lock("up-a", "another is running"):
-            pass
+    with (
+        state.lock("up-a", "another is running"),
+        pytest.raises(ConflictError, match="another is running"),
+        state.lock("up-a", "another is running"),
+    ):
+        pass
     with state.lock("up-a", "free again"):
         pass
 

@@ -21,11 +21,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from envcheck.probes.children.emitter import Emitter, loaded_libraries
 
-COLLECTIVE_TIMEOUT = timedelta(seconds=20)
+# The first use of eight cards without persistence mode takes long.
+COLLECTIVE_TIMEOUT = timedelta(seconds=60)
 # Two boxes that overlap by 0.68 and one apart: the lower-scored of the pair must go.
 BOXES = [[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0], [20.0, 20.0, 30.0, 30.0]]
 SCORES = [0.9, 0.8, 0.7]
@@ -61,10 +62,12 @@ def _describe(torch: Any) -> dict[str, Any]:
 
 def _compiler(_torch: Any, _gpus: int, values: dict[str, Any]) -> None:
     # The order in which Triton looks for a C compiler: https://github.com/triton-lang/triton, runtime/build.py
-    values["c_compiler"] = next(filter(None, map(shutil.which, filter(None, (
-        os.environ.get("CC"), "gcc", "clang", "cc")))), None)
-    values["cxx_compiler"] = next(filter(None, map(shutil.which, filter(None, (
-        os.environ.get("CXX"), "g++", "clang++", "c++")))), None)
+    values["c_compiler"] = next(
+        filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang", "cc")))), None
+    )
+    values["cxx_compiler"] = next(
+        filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++")))), None
+    )
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     values["python_header"] = str(header) if header.exists() else None
 
@@ -93,71 +96,60 @@ def _nccl(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
         values["version"] = ".".join(map(str, version)) if isinstance(version, tuple) else str(version)
 
 
-def _all_reduce(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
-    values.update(_collective(torch, 2, _gloo))
+def _gloo_all_reduce(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
+    # Loopback only: the collective is what is tried here, not the machine's network.
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    values.update(_collective(torch, "gloo", 2))
 
 
 def _nccl_all_reduce(torch: Any, gpus: int, values: dict[str, Any]) -> None:
     if gpus:
-        values.update(_collective(torch, gpus, _nccl_group))
+        values.update(_collective(torch, "nccl", gpus))
 
 
-def _collective(torch: Any, ranks: int, group: Callable[[Any, Any, int, int], Any]) -> dict[str, Any]:
+def _collective(torch: Any, backend: str, ranks: int) -> dict[str, Any]:
     """Real ranks as forks of this process, which has paid for the import already; CUDA is untouched before."""
-    from torch.distributed import FileStore
-
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="envcheck-") as directory:
         path = str(Path(directory) / "store")
         children = []
-        rank = 0
-        for number in range(1, ranks):
+        for rank in range(1, ranks):
             process = os.fork()
             if process == 0:
-                rank = number
-                break
+                _follow(torch, backend, path, rank, ranks)
             children.append(process)
-        if rank:
-            _follow(torch, FileStore(path, ranks), rank, ranks, group)
         try:
-            result = group(torch, FileStore(path, ranks), 0, ranks)
+            result = _take_part(torch, backend, path, 0, ranks)
         finally:
             for process in children:
                 os.waitpid(process, 0)
-    return {"ranks": ranks, "result": result, "expected": ranks * (ranks + 1) / 2,
-            "seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    return {"ranks": ranks, "result": result, "expected": ranks * (ranks + 1) / 2, "seconds": seconds}
 
 
-def _follow(torch: Any, store: Any, rank: int, ranks: int, group: Callable[[Any, Any, int, int], Any]) -> None:
+def _follow(torch: Any, backend: str, path: str, rank: int, ranks: int) -> NoReturn:
     # _exit: a fork must not run the parent's exit handlers or flush its buffers.
     code = 1
     with contextlib.suppress(BaseException):
-        group(torch, store, rank, ranks)
+        _take_part(torch, backend, path, rank, ranks)
         code = 0
     os._exit(code)
 
 
-def _gloo(torch: Any, store: Any, rank: int, ranks: int) -> float:
-    # Loopback only: the collective is what is tried here, not the machine's network.
-    backend = torch.distributed.ProcessGroupGloo
-    options = backend._Options()
-    options._devices = [backend.create_device(interface="lo")]
-    options._timeout = COLLECTIVE_TIMEOUT
-    group = backend(store, rank, ranks, options)
-    tensor = torch.tensor([float(rank + 1)])
-    group.allreduce([tensor]).wait()
-    return float(tensor.item())
-
-
-def _nccl_group(torch: Any, store: Any, rank: int, ranks: int) -> float:
-    torch.cuda.set_device(rank)
-    torch.distributed.init_process_group(
-        "nccl", store=store, rank=rank, world_size=ranks, timeout=COLLECTIVE_TIMEOUT)
-    tensor = torch.full((1 << 18,), float(rank + 1), device=f"cuda:{rank}")
-    torch.distributed.all_reduce(tensor)
-    result = float(tensor[-1].item())
-    torch.distributed.destroy_process_group()
-    return result
+def _take_part(torch: Any, backend: str, path: str, rank: int, ranks: int) -> float:
+    """One rank: every rank adds its number plus one over 1 MB, and reads the last element of the sum."""
+    distributed = torch.distributed
+    device = f"cuda:{rank}" if backend == "nccl" else "cpu"
+    if backend == "nccl":
+        torch.cuda.set_device(rank)
+    store = distributed.FileStore(path, ranks)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=ranks, timeout=COLLECTIVE_TIMEOUT)
+    try:
+        tensor = torch.full((1 << 18,), float(rank + 1), device=device)
+        distributed.all_reduce(tensor)
+        return float(tensor[-1].item())
+    finally:
+        distributed.destroy_process_group()
 
 
 def _cudnn(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
@@ -179,7 +171,7 @@ STAGES: dict[str, Callable[[Any, int, dict[str, Any]], None]] = {
     "compiler": _compiler,
     "nccl": _nccl,
     "torchvision": _torchvision,
-    "gloo": _all_reduce,
+    "gloo": _gloo_all_reduce,
     "nccl-all-reduce": _nccl_all_reduce,
     "cudnn": _cudnn,
     "cuda": _cuda,

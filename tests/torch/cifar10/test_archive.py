@@ -1,4 +1,3 @@
-
 """The official archive and torchvision's layout: digest first, then a parser that runs nothing. Data is made here."""
 
 from __future__ import annotations

@@ -67,24 +67,22 @@ def test_eval_finds_the_accuracy_of_training(trained: Callable, cli: Callable, n
     assert again["epochs"] == 1
 
 
-@pytest.mark.parametrize("size", [(32, 32), (300, 200)])
-def test_predict_names_the_class_of_image_files(size: tuple[int, int], cli: Callable) -> None:
-    """Trained on the synthetic stripes, asked about two of them as PNG files, one of them enlarged."""
+def test_predict_names_the_class_of_image_files(cli: Callable) -> None:
+    """Trained on the synthetic stripes, asked about twenty of them as PNG files, every other one enlarged."""
     image = pytest.importorskip("PIL.Image")
     from cifar10.data import synthetic
     from cifar10.settings import CLASSES
 
     cli("train", "--synthetic", "--epochs", "2", "--device", "cpu", "--out", "run")
     test = synthetic().test
-    names = []
-    for row in range(20):
-        names.append(f"{row}.png")
-        picture = image.fromarray(test.images[row])
-        picture.resize((size[0] // size[1] * 32, 32) if size == (32, 32) else (256, 256), 0).save(names[-1])
+    names = [f"{row}.png" for row in range(20)]
+    for row, name in enumerate(names):
+        side = 256 if row % 2 else 32
+        image.fromarray(test.images[row]).resize((side, side), image.Resampling.NEAREST).save(name)
     predictions = cli("predict", *names, "--device", "cpu", "--out", "run").result["predictions"]
     assert [p["file"] for p in predictions] == names
     right = [p["label"] == CLASSES[label] for p, label in zip(predictions, test.labels[:20], strict=True)]
-    assert sum(right) >= 14
+    assert sum(right) >= 17
     assert sum(predictions[0]["classes"].values()) == pytest.approx(1, abs=1e-2)
 
 

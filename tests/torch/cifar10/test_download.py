@@ -1,4 +1,3 @@
-
 """Downloads, from a server on loopback that can cut connections, ignore ranges or answer with errors."""
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,16 +77,17 @@ def test_an_epoch_equals_plain_pytorch(train_data: Resident) -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
-def test_every_precision_learns(precision: torch.dtype, train_data: Resident, test_data: Resident) -> None:
-    """Float16 with its GradScaler runs here on the CPU in place of a GPU without bfloat16."""
+def test_every_precision_learns(precision: torch.dtype, train_data: Resident) -> None:
+    """Float16 with its GradScaler runs here on the CPU in place of a GPU without bfloat16. 32 images are learnt."""
     it = learner(precision)
+    data = replace(train_data, images=train_data.images[:32], labels=train_data.labels[:32])
     assert it.scaler.is_enabled() == (precision == torch.float16)
     losses = []
-    for epoch in range(4):
+    for epoch in range(20):
         state = EpochState()
-        train_epoch(it, train_data, draw_epoch(513, 0, epoch, True, CPU), 64, Ranks(), state, never)
-        losses.append(state.loss_sum / 513)
-    assert losses[-1] < losses[0] - 0.05
+        train_epoch(it, data, draw_epoch(32, 0, epoch, False, CPU), 32, Ranks(), state, never)
+        losses.append(state.loss_sum / 32)
+    assert losses[-1] < losses[0] / 2
     assert it.network.conv1.weight.dtype == torch.float32
 
 

@@ -1,4 +1,3 @@
-
 """The .npz reader: what is good is read exactly, what is bad is an error that names the file and writes nothing."""
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ torch = pytest.importorskip("torch")
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import files, loop
 from cifar10.checkpoint import load_checkpoint
+from cifar10.distributed import Ranks
+from cifar10.settings import Settings
 from safetensors.torch import load_file
 
 
@@ -186,6 +188,17 @@ def test_crash_at_any_write_keeps_a_whole_checkpoint(
     assert train("run", 2, "--resume", "auto").code == 0
     assert len(list(Path("run").glob("checkpoint-*.safetensors"))) == 1
     assert len(curve("run")) == 2
+
+
+def test_random_state_is_restored(tmp_path: Path) -> None:
+    """No model here draws random numbers while it trains, but one with dropout would."""
+    settings = Settings("simple", None, 1, 64, 1e-3)
+    learners = [loop.build_learner(settings, torch.device("cpu"), torch.float32, Ranks()) for _ in range(2)]
+    torch.rand(5)
+    checkpoint_module.save_checkpoint(tmp_path, learners[0], checkpoint_module.Position(), {})
+    expected = torch.rand(5)
+    checkpoint_module.restore(load_checkpoint(tmp_path), learners[1])
+    assert torch.equal(torch.rand(5), expected)
 
 
 def test_no_pickle_is_loaded(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  (changes are passed on to the dataclasses, which know their types)
 """Invented machines for the tests of checks and verdicts: healthy ones, to be broken one fact at a time."""
 
 from __future__ import annotations
@@ -60,11 +61,16 @@ def gpu_host(*, driver: str = "570.124.06", capability: str = "8.9", name: str =
         hardware=Hardware(True, (Card("0000:01:00.0", "0x2684", "0x030000", "nvidia"),), ("a card",)),
         driver=Driver("6.1.0-18-amd64", driver, True, True, False, True, None, NODES),
         cuda=Cuda(
-            True, None, f"/usr/lib/x86_64-linux-gnu/libcuda.so.{driver}", 12080, 0, 0, 1, (CudaDevice(0, name, capability),)
+            True,
+            None,
+            f"/usr/lib/x86_64-linux-gnu/libcuda.so.{driver}",
+            12080,
+            0,
+            0,
+            1,
+            (CudaDevice(0, name, capability),),
         ),
-        nvml=Nvml(
-            True, None, f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{driver}", 0, driver, 12080, (device,)
-        ),
+        nvml=Nvml(True, None, f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{driver}", 0, driver, 12080, (device,)),
         torch=torch(),
         runtime=Runtime("/usr/bin/docker", "/var/run/docker.sock", None, "/usr/bin/nvidia-ctk", None, True),
         memory=Memory(16 * GIB, 16 * GIB),

@@ -10,13 +10,13 @@ import pytest
 
 import envcheck
 from envcheck.causes import causes
-from envcheck.checks import CHECKS, TOPICS
+from envcheck.checks import CHECKS, TOPICS, Check
 from envcheck.compat import cuda_error, cudnn_version_text, version_key
 from envcheck.tables import load_table, parse_subset
 
 PACKAGE = Path(envcheck.__file__).parent
 # Scripts match on these: ids are added, never renamed or removed.
-PUBLIC = """
+PUBLIC_IDS = """
 driver-missing driver-not-loaded driver-nouveau driver-secure-boot driver-open-module-required driver-library-mismatch
 driver-too-old cuda-compat-mismatch cuda-forward-compat-unsupported cuda-fabric-manager cuda-unknown-init
 cuda-devices-masked cuda-stub-library cuda-device-busy gpu-memory-ecc gpu-fallen-off-bus gpu-out-of-memory
@@ -27,7 +27,8 @@ container-requirement-unsatisfied container-cdi-unresolvable container-cdi-legac
 container-capabilities-missing docker-daemon-unreachable docker-permission-denied docker-port-in-use docker-disk-full
 docker-registry-unreachable docker-rate-limited ssh-host-key-changed ssh-publickey-denied ssh-forwarding-disabled
 vscode-server-prerequisites wsl-driver-libs-missing dataset-download-failed address-in-use-rendezvous user-code none
-""".split()
+"""
+PUBLIC = PUBLIC_IDS.split()
 
 
 def test_every_public_cause_is_catalogued_and_no_other() -> None:
@@ -69,7 +70,7 @@ def test_the_reader_refuses_what_is_not_a_key() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_every_check_documents_itself_and_has_a_topic(check: envcheck.checks.Check) -> None:  # type: ignore[name-defined]
+def test_every_check_documents_itself_and_has_a_topic(check: Check) -> None:
     text = inspect.getdoc(check.judge) or ""
     starts = [line.split(":")[0] for line in text.splitlines()]
     assert starts == ["What it checks", "Why it matters", "How to fix", "Reference"]

@@ -90,9 +90,7 @@ def test_a_lost_gpu_is_kept_by_its_code(fake_driver: Path) -> None:
     assert probe_nvml(SYSTEM, environ(fake_driver, FAKE_NVML_HANDLE="15")).device_codes == (15,)
 
 
-def test_a_loadable_libcuda_counts_as_a_card(
-    fake_cuda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loadable_libcuda_counts_as_a_card(fake_cuda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "")
     assert not probe_hardware(tmp_path).present
     monkeypatch.setenv("LD_LIBRARY_PATH", str(fake_cuda))
@@ -102,7 +100,9 @@ def test_a_loadable_libcuda_counts_as_a_card(
 
 
 def test_803_without_a_card_on_the_bus_is_the_root_cause(fake_cuda: Path, tmp_path: Path) -> None:
-    done = envcheck(tmp_path, fake_cuda, "--json", "--skip", "torch", "--skip", "cudnn", "--skip", "nccl", FAKE_CUDA_INIT="803")
+    done = envcheck(
+        tmp_path, fake_cuda, "--json", "--skip", "torch", "--skip", "cudnn", "--skip", "nccl", FAKE_CUDA_INIT="803"
+    )
     report = json.loads(done.stdout)
     assert (done.returncode, report["verdict"], report["root_cause"]) == (1, "fail", "cuda-compat-mismatch")
     assert report["findings"][0]["fix"][0] == "unset LD_LIBRARY_PATH"
@@ -140,7 +140,9 @@ def test_gpu_quick_runs_a_kernel_on_every_device(fake_driver: Path, tmp_path: Pa
         ({"FAKE_NVML_DRIVER": "470.82.01"}, "driver-too-old"),
     ],
 )
-def test_gpu_quick_fails_with_the_cause(fake_driver: Path, tmp_path: Path, changes: dict[str, str], cause: str | None) -> None:
+def test_gpu_quick_fails_with_the_cause(
+    fake_driver: Path, tmp_path: Path, changes: dict[str, str], cause: str | None
+) -> None:
     done = envcheck(tmp_path, fake_driver, "gpu", "--quick", "--json", **changes)
     report = json.loads(done.stdout)
     assert (done.returncode, report["verdict"], report["root_cause"]) == (1, "fail", cause)

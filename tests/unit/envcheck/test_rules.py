@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from envcheck.checks import BY_ID
+from envcheck.checks.architectures import supports
 from envcheck.facts import AllReduce, Card, Crash, Cuda, CudaDevice, Facts, Hardware, Memory, Nvml, Runtime
 from tests.unit.envcheck.machines import NODES, change, cpu_host, gpu_host, inside, torch
 
@@ -19,8 +20,15 @@ def unloaded(**driver: object) -> Facts:
     """A card on the bus and nothing that drives it."""
     card = Card("0000:01:00.0", "0x2684", "0x030000", None)
     bare = gpu_host(hardware=Hardware(True, (card,), ("a card",)), cuda=LOST, nvml=NO_NVML)
-    return change(bare, "driver", module_version=None, open_module=None, device_nodes=(), uvm_loaded=False,
-                  **{"module_installed": False, **driver})
+    return change(
+        bare,
+        "driver",
+        module_version=None,
+        open_module=None,
+        device_nodes=(),
+        uvm_loaded=False,
+        **{"module_installed": False, **driver},
+    )
 
 
 def nouveau() -> Facts:
@@ -83,17 +91,43 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     ("no card", "driver-module", cpu_host(), "skip", None),
     ("no driver", "driver-module", unloaded(), "fail", "driver-missing"),
     ("installed, not loaded", "driver-module", unloaded(module_installed=True), "fail", "driver-not-loaded"),
-    ("libraries, no module", "driver-module", replace(unloaded(), nvml=Nvml(True, init_code=9)), "fail", "driver-not-loaded"),
+    (
+        "libraries, no module",
+        "driver-module",
+        replace(unloaded(), nvml=Nvml(True, init_code=9)),
+        "fail",
+        "driver-not-loaded",
+    ),
     ("nouveau", "driver-module", nouveau(), "fail", "driver-nouveau"),
     ("given away", "driver-module", given_away(), "skip", None),
     ("WSL", "driver-module", unloaded(wsl=True), "skip", None),
+    (
+        "hidden, but cuInit reached it",
+        "driver-module",
+        replace(unloaded(), cuda=Cuda(True, init_code=803)),
+        "skip",
+        None,
+    ),
+    (
+        "cuInit reached nothing",
+        "driver-module",
+        replace(unloaded(), cuda=Cuda(True, init_code=100)),
+        "fail",
+        "driver-not-loaded",
+    ),
     # ---- libraries
     ("fit", "driver-library", gpu_host(), "ok", None),
     ("NVML 18", "driver-library", nvml(18), "fail", "driver-library-mismatch"),
     ("libcuda missing on a host", "driver-library", gpu_host(cuda=LOST), "fail", "driver-missing"),
     ("libcuda missing under WSL", "driver-library", replace(unloaded(wsl=True)), "fail", "wsl-driver-libs-missing"),
     ("no driver at all", "driver-library", unloaded(), "skip", None),
-    ("nodes without libraries", "driver-library", inside(gpu_host(cuda=LOST), "gpu"), "fail", "container-driver-libs-missing"),
+    (
+        "nodes without libraries",
+        "driver-library",
+        inside(gpu_host(cuda=LOST), "gpu"),
+        "fail",
+        "container-driver-libs-missing",
+    ),
     (
         "utility only",
         "driver-library",
@@ -164,7 +198,13 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
         "container-capabilities-missing",
     ),
     ("runtime registered", "container-runtime", gpu_host(), "ok", None),
-    ("no toolkit", "container-runtime", runtime(toolkit=None, nvidia_runtime=False), "warn", "container-no-gpu-runtime"),
+    (
+        "no toolkit",
+        "container-runtime",
+        runtime(toolkit=None, nvidia_runtime=False),
+        "warn",
+        "container-no-gpu-runtime",
+    ),
     ("not configured", "container-runtime", runtime(nvidia_runtime=False), "warn", "container-unknown-runtime"),
     ("CDI only", "container-runtime", runtime(nvidia_runtime=False, cdi_specs=("/etc/cdi/nvidia.yaml",)), "ok", None),
     (
@@ -211,7 +251,13 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     ("hangs", "cuda-init", gpu_host(cuda=Cuda(True, crash=Crash("init", timed_out=True))), "fail", "cuda-unknown-init"),
     ("no card", "cuda-init", cpu_host(), "skip", None),
     ("same libcuda", "library-origin", with_torch(libcuda=gpu_host().cuda.path), "ok", None),
-    ("libcuda of the working directory", "library-origin", with_torch(libcuda="/w/libcuda.so.1"), "fail", "library-shadowed"),
+    (
+        "libcuda of the working directory",
+        "library-origin",
+        with_torch(libcuda="/w/libcuda.so.1"),
+        "fail",
+        "library-shadowed",
+    ),
     # ---- NVML by code
     ("lists", "nvml", gpu_host(), "ok", None),
     ("9", "nvml", nvml(9), "fail", "driver-not-loaded"),
@@ -245,7 +291,9 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     (
         "import misses a symbol, path set",
         "torch-build",
-        replace(with_torch(version=None, error="ImportError: undefined symbol: x"), environment={"LD_LIBRARY_PATH": "/c"}),
+        replace(
+            with_torch(version=None, error="ImportError: undefined symbol: x"), environment={"LD_LIBRARY_PATH": "/c"}
+        ),
         "fail",
         "library-shadowed",
     ),
@@ -261,7 +309,9 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     (
         "driver too old for it",
         "torch-cuda",
-        with_torch(cuda_available=False, cuda_warning="The NVIDIA driver on your system is too old (found version 11080)"),
+        with_torch(
+            cuda_available=False, cuda_warning="The NVIDIA driver on your system is too old (found version 11080)"
+        ),
         "fail",
         "driver-too-old",
     ),
@@ -284,17 +334,33 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     ("6.0", "torch-architectures", gpu_host(capability="6.0"), "fail", "arch-unsupported"),
     ("11.0", "torch-architectures", gpu_host(capability="11.0"), "fail", "arch-unsupported"),
     ("12.1 by 12.0", "torch-architectures", gpu_host(capability="12.1"), "ok", None),
-    ("13.0 by PTX", "torch-architectures",
-     gpu_host(capability="13.0", torch=torch(architectures=("sm_90", "compute_120"))), "ok", None),
+    (
+        "13.0 by PTX",
+        "torch-architectures",
+        gpu_host(capability="13.0", torch=torch(architectures=("sm_90", "compute_120"))),
+        "ok",
+        None,
+    ),
     ("no card", "torch-architectures", cpu_host(), "skip", None),
-    ("by the image", "torch-architectures", inside(gpu_host(capability="6.1", torch=None), "gpu"), "fail", "arch-unsupported"),
+    (
+        "by the image",
+        "torch-architectures",
+        inside(gpu_host(capability="6.1", torch=None), "gpu"),
+        "fail",
+        "arch-unsupported",
+    ),
     ("by the image, new enough", "torch-architectures", inside(gpu_host(torch=None), "gpu"), "ok", None),
     # ---- cuDNN, NCCL, memory
     ("loads", "cudnn", gpu_host(), "ok", None),
     ("aborts", "cudnn", crashed("cudnn", cudnn=None), "fail", "cudnn-shadowed"),
     ("raises", "cudnn", with_torch(cudnn=None, cudnn_error="RuntimeError: cuDNN version"), "fail", "cudnn-shadowed"),
-    ("mixed", "cudnn", with_torch(cudnn_libraries=(*torch().cudnn_libraries, "/usr/lib/libcudnn_ops.so.9")), "warn",
-     "cudnn-shadowed"),
+    (
+        "mixed",
+        "cudnn",
+        with_torch(cudnn_libraries=(*torch().cudnn_libraries, "/usr/lib/libcudnn_ops.so.9")),
+        "warn",
+        "cudnn-shadowed",
+    ),
     ("a system build", "cudnn", with_torch(cudnn_libraries=("/usr/lib/libcudnn.so.9",)), "ok", None),
     ("CPU build", "cudnn", with_torch(cuda=None, cudnn=None), "skip", None),
     ("version", "nccl-version", gpu_host(), "ok", None),
@@ -312,7 +378,9 @@ RULES: list[tuple[str, str, Facts, str, str | None]] = [
     (
         "shared memory full",
         "all-reduce",
-        with_torch(all_reduces=(AllReduce("nccl", 2, error="Error while creating shared memory segment /dev/shm/nccl-x"),)),
+        with_torch(
+            all_reduces=(AllReduce("nccl", 2, error="Error while creating shared memory segment /dev/shm/nccl-x"),)
+        ),
         "fail",
         "shm-too-small",
     ),
@@ -360,6 +428,26 @@ def test_a_wrong_libcuda_from_the_library_path_is_fixed_by_the_exact_command(cod
     assert judge(only) == "unset LD_LIBRARY_PATH"
     assert judge(among) == "export LD_LIBRARY_PATH=/a:/b"
     assert "LD_LIBRARY_PATH=" not in str(judge(elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("flags", "capability", "runs"),
+    [
+        (("sm_86",), "8.0", False),
+        (("sm_80",), "8.6", True),
+        (("sm_80",), "9.0", False),
+        (("sm_90a",), "9.0", True),
+        (("sm_100a",), "10.3", False),
+        (("sm_100f",), "10.3", True),
+        (("compute_90",), "12.0", True),
+        (("compute_90",), "8.9", False),
+        (("7.0", "12.0"), "12.1", True),
+        (("sm_101",), "10.1", True),
+        (("nonsense",), "9.0", False),
+    ],
+)
+def test_binary_compatibility_of_architectures(flags: tuple[str, ...], capability: str, runs: bool) -> None:
+    assert supports(flags, capability) is runs
 
 
 def test_evidence_of_a_masked_device_names_the_mask() -> None:

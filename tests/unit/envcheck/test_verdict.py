@@ -51,7 +51,7 @@ def test_the_root_cause_is_named_first_and_the_exit_code_is_1(facts: Facts, caus
 
 
 def test_a_healthy_gpu_machine_is_ok_and_a_healthy_machine_without_one_is_no_gpu() -> None:
-    assert (judge(gpu_host()).verdict, exit_code(judge(gpu_host(), ), require_gpu=True)) == ("ok", 0)
+    assert (judge(gpu_host()).verdict, exit_code(judge(gpu_host()), require_gpu=True)) == ("ok", 0)
     report = judge(cpu_host())
     assert (report.verdict, report.root_cause) == ("no-gpu", None)
     assert (exit_code(report), exit_code(report, require_gpu=True)) == (0, 3)
@@ -77,8 +77,10 @@ def test_a_request_for_a_gpu_makes_an_invisible_one_a_failure() -> None:
 
 
 def test_a_libcuda_that_fails_is_a_failure_even_where_the_request_was_for_the_cpu_and_no_card_shows() -> None:
-    facts = cpu_host(hardware=Hardware(True, (), ("/opt/fake/libcuda.so.1 loads",)),
-                     cuda=Cuda(True, path="/opt/fake/libcuda.so.1", driver_version=12080, init_code=803))
+    facts = cpu_host(
+        hardware=Hardware(True, (), ("/opt/fake/libcuda.so.1 loads",)),
+        cuda=Cuda(True, path="/opt/fake/libcuda.so.1", driver_version=12080, init_code=803),
+    )
     report = judge(inside(facts, "cpu"))
     assert (report.verdict, report.root_cause, exit_code(report)) == ("fail", "cuda-compat-mismatch", 1)
 
@@ -98,8 +100,14 @@ def replace_vision() -> object:
 
 
 def test_a_card_that_nothing_proves_to_work_is_never_ok() -> None:
-    stale_node = gpu_host(hardware=Hardware(True, (), ("/dev/nvidiactl exists",)), driver=Driver(),
-                          cuda=Cuda(error="not found"), nvml=Nvml(error="not found"), torch=Torch())
+    stale_node = Facts(
+        hardware=Hardware(True, (), ("/dev/nvidiactl exists",)),
+        driver=Driver(device_nodes=("/dev/nvidiactl",)),
+        cuda=Cuda(error="not found"),
+        nvml=Nvml(error="not found"),
+        torch=Torch(),
+        memory=gpu_host().memory,
+    )
     assert judge(stale_node).verdict != "ok"
     assert exit_code(judge(stale_node)) != 0
 
@@ -122,6 +130,23 @@ def test_a_check_that_breaks_hides_no_other_and_makes_the_verdict_unknown(monkey
     assert (report.verdict, exit_code(report)) == ("unknown", 3)
     assert len(report.findings) == len(CHECKS)
     assert judge(broken(803)).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "steps"),
+    [
+        ("debian", ["sudo apt install nvidia-driver"]),
+        ("ubuntu", ["sudo ubuntu-drivers install"]),
+        ("arch", ["Debian: ", "Ubuntu: "]),
+    ],
+)
+def test_the_fix_is_the_command_of_this_distribution(distribution: str, steps: list[str]) -> None:
+    card = Hardware(True, (Card("0000:01:00.0", "0x2684", "0x030000", None),), ("a card",))
+    bare = cpu_host(hardware=card, distribution=distribution)
+    first = judge(bare).findings[0]
+    assert first.cause == "driver-missing"
+    assert [fix.startswith(step) for fix, step in zip(first.fix, steps, strict=False)] == [True] * len(steps)
+    assert ("Debian: " in "".join(first.fix)) is (distribution == "arch")
 
 
 def test_versions_are_what_each_part_reports() -> None:

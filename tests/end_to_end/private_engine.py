@@ -1,0 +1,191 @@
+"""A throw-away engine >= 28 for tests: own namespaces, data, socket and CDI directory, never the machine's own.
+
+Network, mounts and processes live in namespaces of their own, so that docker0 and iptables of the machine stay
+untouched, and so that nothing can outlive the engine however the test run ends. Published ports answer only inside
+the network namespace: run what should reach them with `PrivateEngine.run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.setup.probe import EngineState, ask_engine
+from tests.end_to_end.engine_programs import UnavailableError, engine_programs
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+LOCK_SECONDS = 600.0
+CACHE_VARIABLE = "GPU_LAUNCHER_TESTS_ENGINE"
+# --kill-child: the kernel ends every process in the engine's process namespace when `unshare` ends.
+NAMESPACES = ("unshare", "--net", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child", "--mount-proc")
+# `unshare` itself ends with the test run, also when that is killed.
+TIED_TO_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateEngine:
+    """A running engine. `pid` is the engine's as the machine counts; `directory` holds socket and CDI specs."""
+
+    pid: int
+    directory: Path
+    programs: Path
+
+    @property
+    def url(self) -> str:
+        """For DOCKER_HOST."""
+        return f"unix://{self.directory}/engine.sock"
+
+    @property
+    def cdi_directory(self) -> Path:
+        """The engine's only CDI spec directory; it is watched, so that a new spec counts at once."""
+        return self.directory / "cdi"
+
+    @property
+    def client(self) -> Path:
+        """The docker command of the engine's own version, with buildx and compose."""
+        return self.programs / "usr/bin/docker"
+
+    @property
+    def plugins(self) -> Path:
+        """Where docker finds buildx and compose: `cli-plugins` of a DOCKER_CONFIG links there."""
+        return self.programs / "usr/libexec/docker/cli-plugins"
+
+    def environment(self) -> dict[str, str]:
+        """What a program needs to talk to this engine."""
+        return {"DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.directory / "client")}
+
+    def run(
+        self, *command: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the engine's network namespace, where its published ports answer; `timeout` in seconds."""
+        return subprocess.run(
+            ["nsenter", "--target", str(self.pid), "--net", "--", *command],
+            cwd=cwd,
+            env={**os.environ, **self.environment(), **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def docker(self, *arguments: str, timeout: float = 120) -> str:
+        """Standard output of a docker command; raises CalledProcessError when it fails."""
+        done = self.run(str(self.client), *arguments, timeout=timeout)
+        if done.returncode != 0:
+            raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr)
+        return done.stdout.strip()
+
+    def everything(self) -> set[str]:
+        """Containers, networks and volumes, whoever made them."""
+        found = {f"container {name}" for name in self.docker("ps", "--all", "--format", "{{.Names}}").split()}
+        found |= {f"network {name}" for name in self.docker("network", "ls", "--format", "{{.Name}}").split()}
+        return found | {f"volume {name}" for name in self.docker("volume", "ls", "--format", "{{.Name}}").split()}
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Programs and images of the engine, kept between runs: 8 GB of images take minutes to load."""
+    if environ.get(CACHE_VARIABLE):
+        return Path(environ[CACHE_VARIABLE])
+    base = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '/root')}/.cache"
+    return Path(base) / "gpu-launcher-tests" / "engine-28"
+
+
+@contextmanager
+def private_engine(cache: Path) -> Iterator[PrivateEngine]:
+    """Start the engine, stop it, and remove what it ran.
+
+    Raises UnavailableError where it cannot run, with the reason.
+    """
+    from filelock import FileLock
+
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise UnavailableError("a private engine needs root and Debian's packages")
+    for program in ("unshare", "nsenter", "setpriv", "dpkg", "runc", "ip", "iptables"):
+        if not shutil.which(program):
+            raise UnavailableError(f"a private engine needs {program}")
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory(prefix="gl-engine-") as name:
+        programs = engine_programs(cache)
+        with _running(programs, Path(name), cache / "data") as engine:
+            _remove_containers(engine)
+            yield engine
+
+
+@contextmanager
+def _running(programs: Path, directory: Path, data: Path) -> Iterator[PrivateEngine]:
+    for part in ("cdi", "client"):
+        (directory / part).mkdir()
+    (directory / "client/cli-plugins").symlink_to(programs / "usr/libexec/docker/cli-plugins")
+    settings = {
+        "features": {"cdi": True, "containerd-snapshotter": False},
+        "cdi-spec-dirs": [str(directory / "cdi")],
+        "data-root": str(data),
+        "exec-root": str(directory / "exec"),
+        "pidfile": str(directory / "engine.pid"),
+        "hosts": [f"unix://{directory}/engine.sock"],
+        "group": "root",
+    }
+    (directory / "daemon.json").write_text(json.dumps(settings))
+    path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*TIED_TO_PARENT, *NAMESPACES, "--", "dockerd", "--config-file", str(directory / "daemon.json")],
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        engine = PrivateEngine(_wait_until_started(process, directory), directory, programs)
+        engine.run("ip", "link", "set", "lo", "up")
+        yield engine
+        _remove_containers(engine)
+    finally:
+        _stop(process)
+
+
+def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> int:
+    """The engine's pid, once its socket answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if ask_engine(f"unix://{directory}/engine.sock").state is EngineState.ANSWERS:
+            return _children(process.pid)[0]
+        time.sleep(0.05)
+    last = (directory / "log").read_text(errors="replace").strip().splitlines()[-1:]
+    raise UnavailableError(f"the private engine does not start: {' '.join(last)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the engine itself to end, then `unshare`, whose end the kernel turns into the end of all the rest."""
+    for engine in _children(process.pid):
+        subprocess.run(["kill", "-TERM", str(engine)], stderr=subprocess.DEVNULL)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _remove_containers(engine: PrivateEngine) -> None:
+    """What an interrupted run left in the cache must not meet the next one."""
+    containers = engine.docker("ps", "--all", "--quiet").split()
+    if containers:
+        engine.docker("rm", "--force", "--volumes", *containers)
+    engine.docker("network", "prune", "--force")
+    engine.docker("volume", "prune", "--all", "--force")

@@ -1,0 +1,119 @@
+"""`launcher up --mode ssh` for real: the OpenSSH client logs in without a question or a warning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.conftest import RunLauncher
+from tests.end_to_end.environment import Started, eventually, project_of, ssh
+
+pytestmark = pytest.mark.usefixtures("ssh_image")
+TORCH = 'python -c "import torch; print(torch.__version__)"'
+
+
+def test_torch_over_ssh_without_prompt_or_warning(shared_ssh: Started) -> None:
+    done = ssh(shared_ssh, TORCH)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2.8.0")
+
+
+def test_the_session_has_no_privileges(shared_ssh: Started) -> None:
+    done = ssh(shared_ssh, "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; id -u")
+    assert done.stdout.split() == ["CapEff:", "0" * 16, "NoNewPrivs:", "1", "Seccomp:", "2", "1234"]
+
+
+def test_the_host_key_is_checked(shared_ssh: Started, tmp_path: Path) -> None:
+    """With another key on record the client must refuse: trust is by the key, not by switching the check off."""
+    wrong = tmp_path / "known_hosts"
+    other = "AAAAC3NzaC1lZDI1NTE5AAAAIGJrqtTS9V8CJFc6nFhYRBc4YuJNSyJMmGNkTj3VJLGN"
+    wrong.write_text(f"gpu-launcher-{shared_ssh.name} ssh-ed25519 {other}\n")
+    done = ssh(shared_ssh, "true", "-o", f"UserKnownHostsFile={wrong}")
+    assert done.returncode == 255 and "host key" in done.stderr.lower()
+
+
+def test_other_keys_and_passwords_are_refused(shared_ssh: Started) -> None:
+    done = ssh(shared_ssh, "true", "-o", "IdentityFile=/nonexistent", "-o", "IdentityAgent=none", "-F", "/dev/null")
+    assert done.returncode == 255
+
+
+def test_remote_forwarding_and_pivoting_are_refused(shared_ssh: Started) -> None:
+    done = ssh(shared_ssh, "true", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1")
+    assert done.returncode == 255 and "forwarding failed" in done.stderr
+
+
+def test_scp_and_rsync_like_streams_keep_bytes(shared_ssh: Started) -> None:
+    content = "line\n" * 10_000
+    assert ssh(shared_ssh, "cat > /workspace/streamed", stdin=content).returncode == 0
+    assert (shared_ssh.project / "streamed").read_text() == content
+
+
+def test_the_environment_is_the_same_over_exec_ssh_and_a_login_shell(
+    shared_ssh: Started, shared_launcher: Callable[..., object]
+) -> None:
+    program = (
+        "import json, os\n"
+        "ignored = ('SSH_', 'SHLVL', '_', 'PWD', 'OLDPWD', 'TERM', 'LOGNAME', 'USER', 'SHELL', 'MAIL', 'HOSTNAME')\n"
+        "print(json.dumps({k: v for k, v in os.environ.items() if not k.startswith(ignored)}))\n"
+    )
+    (shared_ssh.project / "environment.py").write_text(program)
+    by_command = json.loads(ssh(shared_ssh, "python /workspace/environment.py").stdout)
+    by_login_shell = json.loads(ssh(shared_ssh, "bash -lc 'python /workspace/environment.py'").stdout)
+    ran = shared_launcher("exec", shared_ssh.name, "--", "python", "/workspace/environment.py", cwd=shared_ssh.project)
+    by_exec = json.loads(ran.stdout)  # type: ignore[attr-defined]
+    assert by_command == by_login_shell
+    assert {k: by_exec[k] for k in by_exec} == {k: by_command.get(k) for k in by_exec}
+
+
+def test_login_survives_stop_start_and_down_up(
+    up: Callable[..., Started], run_launcher: RunLauncher, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path / "project", 1234)
+    started = up("ssh", project=project)
+    for step in (("stop",), ("start",), ("down",)):
+        assert run_launcher(*step, started.name).code == 0
+    again = up("ssh", project=project, name=started.name)
+    assert again.result["ssh"] == started.result["ssh"]
+    done = ssh(again, TORCH)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("2.8.0")
+
+
+@pytest.mark.parametrize("uid", [0, 1000055])
+def test_any_uid_logs_in(up: Callable[..., Started], uid: int) -> None:
+    done = ssh(up("ssh", uid=uid), "id -u; touch /workspace/x")
+    assert (done.stdout.strip(), done.stderr, done.returncode) == (str(uid), "", 0)
+
+
+def test_a_killed_sshd_is_noticed_and_repaired(
+    up: Callable[..., Started], docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path / "project", 1234)
+    started = up("ssh", project=project)
+    container = docker_client.containers.get(started.result["container_id"])
+    assert container.exec_run(["pkill", "-KILL", "sshd"]).exit_code == 0
+
+    def unhealthy() -> bool:
+        container.reload()
+        return bool(container.attrs["State"]["Health"]["Status"] == "unhealthy")
+
+    assert eventually(unhealthy, 30)
+    assert ssh(up("ssh", project=project, name=started.name), "true").returncode == 0
+
+
+def test_include_line_leaves_the_users_configuration_alone(up: Callable[..., Started], user_directories: Path) -> None:
+    config = user_directories / ".ssh/config"
+    config.parent.mkdir(mode=0o700)
+    config.write_text("Host mine\n    User me\n")
+    up("ssh")
+    lines = config.read_text().splitlines()
+    assert lines[0].startswith("Include ") and lines[1:] == ["Host mine", "    User me"]
+
+
+def test_over_ssh_the_laptops_part_is_printed(up: Callable[..., Started], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.9 50000 198.51.100.1 22")
+    started = up("ssh")
+    assert "ProxyJump" in started.result["remote"] and "ssh-ed25519" in started.result["remote"]

@@ -1,0 +1,70 @@
+"""`launcher train` for real: envcheck as the gate, the trainer in a container, the files with the caller."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.conftest import RunLauncher
+from tests.end_to_end.environment import Started, project_of
+
+pytestmark = pytest.mark.usefixtures("jupyter_image")
+SYNTHETIC = ("--model", "simple", "--synthetic", "--epochs", "1", "--out", "run")
+
+
+def owners(directory: Path) -> set[int]:
+    return {path.stat().st_uid for path in [directory, *directory.rglob("*")]}
+
+
+def test_one_off_container_trains_and_leaves_only_the_callers_files(
+    run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path / "work", 1234)
+    before = {c.id for c in docker_client.containers.list(all=True)}
+    done = run_launcher("train", "--yes", "--", *SYNTHETIC, cwd=project)
+    assert done.code == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert {"test_accuracy", "images_per_second", "device", "epochs", "seconds", "checkpoint"} <= set(result)
+    assert (project / result["checkpoint"]).exists() and (project / "run/metrics.csv").exists()
+    assert owners(project) == {1234}
+    assert {c.id for c in docker_client.containers.list(all=True)} <= before
+    assert not docker_client.volumes.list(filters={"label": "gpu-launcher.name=work-train"})
+
+
+def test_a_running_environment_of_the_project_is_used(
+    up: Callable[..., Started], run_launcher: RunLauncher, docker_client: docker.DockerClient
+) -> None:
+    started = up("jupyter")
+    done = run_launcher("train", "--", *SYNTHETIC, cwd=started.project)
+    assert done.code == 0, done.stderr
+    assert f"Training in environment {started.name}" in done.stderr
+    assert owners(started.project) == {1234}
+
+
+def test_the_trainers_exit_code_and_message_come_through(run_launcher: RunLauncher, tmp_path: Path) -> None:
+    project = project_of(tmp_path / "work", 1234)
+    (project / "broken.npz").write_bytes(b"not an archive")
+    done = run_launcher("train", "--skip-check", "--", "--data", "broken.npz", cwd=project)
+    assert done.code not in (0, 130) and "broken.npz" in done.stderr and "Traceback" not in done.stderr
+    cuda = run_launcher("train", "--skip-check", "--", *SYNTHETIC, "--device", "cuda", cwd=project)
+    assert cuda.code == 3 and "Traceback" not in cuda.stderr
+
+
+@pytest.mark.skipif("CIFAR10_NPZ" not in os.environ, reason="CIFAR10_NPZ does not name the real images")
+def test_two_epochs_on_the_real_images_reach_62_percent(run_launcher: RunLauncher, tmp_path: Path) -> None:
+    """The images are JPEG copies where CIFAR10_NPZ holds such: the figure is no CIFAR-10 record."""
+    project = project_of(tmp_path / "work", 1234)
+    shutil.copy(os.environ["CIFAR10_NPZ"], project / "cifar10.npz")
+    (project / "cifar10.npz").chmod(0o644)
+    arguments = ("--model", "simple", "--epochs", "2", "--data", "cifar10.npz", "--out", "run")
+    done = run_launcher("train", "--yes", "--", *arguments, cwd=project, timeout=1800)
+    assert done.code == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["test_accuracy"] >= 0.62
+    assert owners(project / "run") == {1234}

@@ -1,0 +1,86 @@
+"""Run the images as the launcher and plain `docker run` do, and wait for what a user would wait for."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# What `docker run --cap-drop ALL --security-opt no-new-privileges --read-only --init` means.
+HARDENED: dict[str, Any] = {
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "read_only": True,
+    "init": True,
+    "detach": True,
+}
+UIDS = (1000, 1234, 1000055)
+StartContainer = Callable[..., Any]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Poll `condition` until it is true and return its value; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def health(container: Any) -> str:
+    """`starting`, `healthy` or `unhealthy`; fails at once when the container has ended."""
+    container.reload()
+    state = container.attrs["State"]
+    assert state["Running"], container.logs().decode()
+    return str(state["Health"]["Status"])
+
+
+def wait_healthy(container: Any, seconds: float = 90) -> None:
+    wait_until(lambda: health(container) == "healthy", seconds, "healthy")
+
+
+def port_of(container: Any, inside: int) -> int:
+    container.reload()
+    return int(container.ports[f"{inside}/tcp"][0]["HostPort"])
+
+
+def run_in(container: Any, *command: str) -> str:
+    """Standard output of a command by exec, as the container's own user; fails when it fails."""
+    code, output = container.exec_run(list(command))
+    assert code == 0, output.decode()
+    return str(output.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Ssh:
+    """A real OpenSSH client with a configuration of its own; asks nothing, trusts only the key the container shows."""
+
+    config: Path
+
+    def run(self, *command: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["ssh", "-F", str(self.config), "environment", *command],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+
+def ssh_to(container: Any, key: Path, directory: Path) -> Ssh:
+    """Write a configuration with the host key read out of the container, and return the client."""
+    public = run_in(container, "cat", "/run/gpu-launcher/ssh_host_ed25519_key.pub")
+    known_hosts = directory / "known_hosts"
+    known_hosts.write_text(f"environment {' '.join(public.split()[:2])}\n")
+    config = directory / "ssh_config"
+    config.write_text(
+        f"Host environment\n  HostName 127.0.0.1\n  Port {port_of(container, 2222)}\n  User user\n"
+        f"  HostKeyAlias environment\n  UserKnownHostsFile {known_hosts}\n  GlobalKnownHostsFile /dev/null\n"
+        f"  StrictHostKeyChecking yes\n  BatchMode yes\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
+        "  IdentityAgent none\n"
+    )
+    return Ssh(config)

@@ -1,0 +1,142 @@
+"""JupyterLab in the hardened container: usable, closed to others, watched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from typing import Any
+
+import pytest
+import requests
+import websocket
+
+from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy, wait_until
+
+TOKEN_PATH = "/run/gpu-launcher/token"
+
+
+def base_url(container: Any) -> str:
+    return f"http://127.0.0.1:{port_of(container, 8888)}"
+
+
+def token_of(container: Any) -> str:
+    return run_in(container, "cat", TOKEN_PATH)
+
+
+def get(container: Any, path: str, **options: Any) -> int:
+    return requests.get(base_url(container) + path, timeout=10, allow_redirects=False, **options).status_code
+
+
+@pytest.mark.parametrize("uid", [*UIDS, 0])
+def test_healthy_and_closed_without_the_token_for_any_uid(start_jupyter: StartContainer, uid: int) -> None:
+    container = start_jupyter(uid)
+    wait_healthy(container)
+    token = token_of(container)
+    assert len(token) == 64
+    assert token.strip() == token
+    assert get(container, f"/lab?token={token}") == 200
+    assert get(container, f"/api/contents?token={token}") == 200
+    assert get(container, "/api/contents") == 403
+    assert get(container, f"/api/contents?token={token}", headers={"Host": "evil.example"}) == 403
+    status = run_in(container, "cat", "/proc/1/status")
+    wanted = {"CapEff": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2"}
+    assert {name: status.split(f"{name}:")[1].split()[0] for name in wanted} == wanted
+    assert run_in(container, "stat", "-c", "%u %a", TOKEN_PATH).split() == [str(uid), "400"]
+
+
+def test_a_cell_runs_in_a_real_kernel_and_finds_torch(start_jupyter: StartContainer) -> None:
+    container = start_jupyter()
+    wait_healthy(container)
+    described = json.loads(run_in(container, "cat", "/etc/gpu-launcher/image.json"))
+    code = "import os, sys, torch; print(torch.__version__, sys.prefix == os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
+    version, in_venv, path = run_cell(container, code).split()
+    assert version == described["torch"]
+    assert in_venv == "True"
+    assert path == run_in(container, "printenv", "PATH").strip()
+
+
+def run_cell(container: Any, code: str) -> str:
+    """Start a kernel through the REST API, run `code` over its websocket, return what it prints."""
+    headers = {"Authorization": f"token {token_of(container)}"}
+    kernel = requests.post(f"{base_url(container)}/api/kernels", headers=headers, json={"name": "python3"}, timeout=60)
+    kernel.raise_for_status()
+    url = f"{base_url(container).replace('http', 'ws')}/api/kernels/{kernel.json()['id']}/channels"
+    channel = websocket.create_connection(url, header=headers, timeout=90)
+    message = uuid.uuid4().hex
+    channel.send(json.dumps({
+        "header": {"msg_id": message, "msg_type": "execute_request", "version": "5.3", "session": message, "username": ""},
+        "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
+        "content": {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False},
+    }))
+    printed = ""
+    while True:
+        answer = json.loads(channel.recv())
+        if answer["parent_header"].get("msg_id") != message:
+            continue
+        if answer["msg_type"] == "stream":
+            printed += answer["content"]["text"]
+        elif answer["msg_type"] == "error":
+            raise AssertionError(answer["content"])
+        elif answer["msg_type"] == "execute_reply":
+            channel.close()
+            return printed
+
+
+def test_the_token_shows_nowhere(start_jupyter: StartContainer, docker_client: Any) -> None:
+    container = start_jupyter()
+    wait_healthy(container)
+    token = token_of(container)
+    requests.get(f"{base_url(container)}/lab?token={token}", timeout=10)
+    places = {
+        "inspect": json.dumps(docker_client.api.inspect_container(container.id)),
+        "logs": container.logs().decode(),
+        "processes": json.dumps(container.top(ps_args="axwwe")),
+        "host processes": subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout,
+        "environment": run_in(container, "cat", "/run/gpu-launcher/environment"),
+        "history": json.dumps(docker_client.images.get(container.image.id).history()),
+    }
+    assert [name for name, text in places.items() if token in text] == []
+
+
+def test_a_token_file_with_a_trailing_newline_still_logs_in(start_jupyter: StartContainer, tmp_path: Any) -> None:
+    """JupyterLab itself would take the newline as part of the token."""
+    given = tmp_path / "token"
+    given.write_text("0123456789abcdef0123456789abcdef\n")
+    given.chmod(0o644)
+    tmp_path.chmod(0o755)
+    container = start_jupyter(
+        volumes={str(given): {"bind": "/run/secrets/token", "mode": "ro"}},
+        environment={"LAUNCHER_TOKEN_FILE": "/run/secrets/token"},
+    )
+    wait_healthy(container)
+    assert get(container, f"/api/contents?token={given.read_text().strip()}") == 200
+    assert "docker exec" not in container.logs().decode()
+
+
+def test_unhealthy_within_30_s_when_killed_and_other_work_lives_on(start_jupyter: StartContainer) -> None:
+    container = start_jupyter()
+    wait_healthy(container)
+    # The start program takes an end in its first ten seconds as a failed start.
+    wait_until(lambda: seconds_since_start(container) > 10, 30, "running for ten seconds")
+    run_in(container, "bash", "-c", "kill -KILL $(cat /run/gpu-launcher/service.pid)")
+    started = time.monotonic()
+    wait_until(lambda: health(container) == "unhealthy", 30, "unhealthy")
+    assert time.monotonic() - started < 30
+    assert "the container stays up" in container.logs().decode()
+    container.restart(timeout=5)
+    wait_healthy(container)
+
+
+def seconds_since_start(container: Any) -> int:
+    return int(run_in(container, "ps", "-o", "etimes=", "-p", "1"))
+
+
+def test_the_same_token_after_a_restart(start_jupyter: StartContainer) -> None:
+    container = start_jupyter()
+    wait_healthy(container)
+    before = token_of(container)
+    container.restart(timeout=5)
+    wait_healthy(container)
+    assert token_of(container) == before

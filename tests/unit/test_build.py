@@ -1,0 +1,108 @@
+"""What is asked of the docker command line, and what is refused before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import stat
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from launcher.errors import NotReadyError, UsageError
+from launcher.progress import Progress
+from launcher.setup import build
+from launcher.setup.build import build_command, build_image, image_reference, require_disk, require_lock
+from launcher.setup.client import BuildClient, candidate_paths, find_client
+from launcher.setup.mirrors import Mirrors
+from launcher.stacks import default_stack, load_stacks
+
+STACK = default_stack()
+
+
+def test_the_command_names_everything_and_holds_no_secret_value(tmp_path: Path) -> None:
+    mirrors = Mirrors(proxies=("https_proxy",))
+    command = build_command(STACK, "ssh", "abc", "gpu-launcher/root:bookworm", mirrors, {"ca": Path("/ca.pem")}, tmp_path)
+    assert command[:3] == ["build", "--network", "host"]
+    assert command[-1] == str(tmp_path)
+    text = " ".join(command)
+    for part in (
+        "--target ssh", "--tag gpu-launcher/ssh:cu128", "--build-arg SOURCE=abc", "--build-arg https_proxy ",
+        "--build-arg ROOT_IMAGE=gpu-launcher/root:bookworm", "--secret id=ca,src=/ca.pem",
+        f"--label gpu-launcher.torch={STACK.torch}",
+    ):
+        assert part in text
+
+
+def test_an_unknown_target_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="desktop"):
+        build_image(STACK, "desktop", Progress(io.StringIO()))
+
+
+@pytest.mark.parametrize("name", [stack.name for stack in load_stacks().values() if not stack.locked])
+def test_a_stack_without_locks_is_refused_with_the_way_to_get_them(name: str) -> None:
+    with pytest.raises(NotReadyError) as caught:
+        require_lock(load_stacks()[name])
+    assert f"generate.py {name}" in caught.value.next_step
+
+
+def test_a_locked_stack_whose_lock_is_missing_is_refused() -> None:
+    with pytest.raises(NotReadyError):
+        require_lock(dataclasses.replace(STACK, name="cu999"))
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.mark.parametrize(("free", "have", "refused"), [(24, False, True), (26, False, False), (5, True, False), (3, True, True)])
+def test_disk_is_checked_before_the_build(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, have: bool, refused: bool
+) -> None:
+    monkeypatch.setattr(build, "_output", lambda _client, *arguments: str(tmp_path) if arguments[0] == "info" else ("id x" if have else ""))
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda _path: Usage(100, 0, free * 10**9))
+    if not refused:
+        require_disk(STACK, BuildClient("docker", None))
+        return
+    with pytest.raises(NotReadyError, match="are free"):
+        require_disk(STACK, BuildClient("docker", None))
+
+
+def test_a_remote_engines_disk_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_output", lambda *_arguments: "/")
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda _path: Usage(1, 1, 0))
+    require_disk(STACK, BuildClient("docker", "ssh://somewhere"))
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_the_first_client_that_really_builds_is_taken(tmp_path: Path) -> None:
+    """Stand-ins for docker: one without buildx, one that builds."""
+    broken = script(tmp_path / "a", 'echo "ERROR: BuildKit is enabled but the buildx component is missing" >&2; exit 1')
+    works = script(tmp_path / "b", '[ "$DOCKER_BUILDKIT" = 1 ] && echo sha256:1')
+    assert find_client("unix:///x", [broken, works]) == BuildClient(works, "unix:///x")
+
+
+def test_without_a_usable_client_each_ones_refusal_is_told(tmp_path: Path) -> None:
+    broken = script(tmp_path / "a", 'echo "buildx component is missing" >&2; exit 1')
+    with pytest.raises(NotReadyError, match="buildx component is missing"):
+        find_client(None, [broken])
+    with pytest.raises(NotReadyError, match="no docker command line"):
+        find_client(None, [])
+
+
+def test_links_to_one_program_are_tried_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    real = script(tmp_path / "one/docker", "true")
+    (tmp_path / "two/docker").symlink_to(real)
+    found = candidate_paths({"PATH": f"{tmp_path}/one:{tmp_path}/two"})
+    assert [path for path in found if path.startswith(str(tmp_path))] == [real]
+
+
+def test_references() -> None:
+    assert image_reference(STACK, "jupyter") == "gpu-launcher/jupyter:cu128"
