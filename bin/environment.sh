@@ -105,7 +105,10 @@ abandon() {
 
 failed_install() {
     rm -rf -- "$environment"
-    reason=$(grep -i error "$environment.log" | tail -n 1)
+    # pip's last line says only that it found no package; why the index could not be read stands in its warnings.
+    reason=$(grep -iE 'certificate|resol|refused|timed out|unreachable|proxy|no space' "$environment.log" | tail -n 1)
+    [ -n "$reason" ] || reason=$(grep -i error "$environment.log" | tail -n 1)
+    reason=$(printf '%s' "$reason" | cut -c 1-300)
     not_ready "the packages of ${lock##*/} could not be installed: ${reason:-see $environment.log}" \
         "Check pip's index, proxy and certificate settings ($python -m pip config list); all of pip's output: $environment.log"
 }
@@ -145,8 +148,10 @@ install_venv_module() {
     [ "${consent:-}" = yes ] || not_ready "$cause" "apt-get install python3-venv (or run this again with --yes)"
     say "installing python3-venv"
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv; } < /dev/null >&2 ||
-        not_ready "apt-get could not install python3-venv" "Look at the lines above; the command was: apt-get install python3-venv"
+    output=$({ apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv; } < /dev/null 2>&1) || {
+        say "$output"
+        not_ready "apt-get could not install python3-venv" "Correct what the lines above say, then run this again"
+    }
     "$python" -I -c 'import ensurepip, venv' 2> /dev/null ||
         not_ready "$cause, also after installing python3-venv" "Put the distribution's own python3 (/usr/bin) first on PATH"
 }

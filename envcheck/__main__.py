@@ -1,13 +1,18 @@
 """`python -m envcheck`, and `python envcheck/__main__.py` as bin/envcheck runs it from a fresh clone."""
 
+import os
 import sys
-from pathlib import Path
 
+# No pathlib before the path is right: a module of that name may lie in the directory that came first.
+PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 if not __package__:
     # Run by path, Python put this package's own directory first: its modules would shadow the standard library's.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.path[0] = PARENT
+elif sys.path[0] != PARENT:
+    # Run by -m, the working directory came first: a json.py of the user's project must not be imported.
+    del sys.path[0]
 
-from envcheck.cli import main
+from envcheck.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -57,7 +57,7 @@ def driver_floor(cuda_major: int) -> Floor | None:
 
 
 def cudnn_driver_floor(cudnn: int, capability: str) -> Floor | None:
-    """The floor cuDNN's support matrix gives for this cuDNN (91002 for 9.10.2) on this compute capability."""
+    """The floor cuDNN's support matrix gives for this cuDNN (90100 for 9.1.0) on this compute capability."""
     for row in _tables()["cudnn_floor"]:
         known = row["cudnn_from"] <= cudnn <= row["cudnn_to"]
         if known and version_key(capability) >= version_key(row["capability_from"]):
@@ -83,7 +83,7 @@ def _error(table: str, code: int) -> ErrorCode:
 
 
 def cudnn_version_text(number: int) -> str:
-    """91002 as "9.10.2"; before cuDNN 9 the number was major*1000 + minor*100 + patch."""
+    """90100 as "9.1.0"; before cuDNN 9 the number was major*1000 + minor*100 + patch."""
     if number >= 90000:
         return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return f"{number // 1000}.{number // 100 % 10}.{number % 100}"

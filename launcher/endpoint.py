@@ -12,6 +12,7 @@ from launcher.errors import UsageError
 from launcher.host import home_directory
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
+SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Endpoint:
 def resolve_endpoint(environ: Mapping[str, str]) -> Endpoint:
     """The engine the docker command would use: https://docs.docker.com/engine/manage-resources/contexts/
 
-    Raises UsageError when the selected context does not exist.
+    Raises UsageError when the selected context does not exist, or DOCKER_HOST is no address.
     """
     if environ.get("DOCKER_HOST"):
-        return Endpoint(environ["DOCKER_HOST"], "DOCKER_HOST")
+        return _checked(Endpoint(environ["DOCKER_HOST"], "DOCKER_HOST"))
     config = Path(environ.get("DOCKER_CONFIG") or home_directory(environ) / ".docker")
     name = environ.get("DOCKER_CONTEXT") or _current_context(config)
     if name in ("", "default"):
@@ -46,6 +47,16 @@ def resolve_endpoint(environ: Mapping[str, str]) -> Endpoint:
         raise UsageError(
             f"the Docker context {name!r} cannot be read", "See the known ones with: docker context ls"
         ) from None
+
+
+def _checked(endpoint: Endpoint) -> Endpoint:
+    scheme, separator, place = endpoint.url.partition("://")
+    if scheme not in SCHEMES or not separator or not place:
+        raise UsageError(
+            f"{endpoint.source} {endpoint.url!r} is not the address of an engine",
+            f"Unset it for the local engine, or use for example {DEFAULT_URL} or tcp://HOST:2376.",
+        )
+    return endpoint
 
 
 def _current_context(config: Path) -> str:

@@ -137,6 +137,21 @@ KNOWN_MESSAGES = (
         "cannot reach a Docker engine",
         "Start it (sudo systemctl start docker), or set one up: launcher setup",
     ),
+    KnownMessage(
+        r"API versions below|client version .* is too (old|new)",
+        NotReadyError,
+        "docker-daemon-unreachable",
+        "the Docker engine is too old",
+        "Use an engine of 20.10 or newer.",
+    ),
+    KnownMessage(
+        # Not what it answered to a request, but that it is none: another program, or a broken one, has the socket.
+        r"while fetching server API version|Invalid response from docker daemon|JSONDecodeError",
+        NotReadyError,
+        "docker-daemon-unreachable",
+        "what answers is not a working Docker engine",
+        "See what it says: docker version; restart it, or choose another by DOCKER_HOST.",
+    ),
 )
 
 

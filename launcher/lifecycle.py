@@ -17,7 +17,7 @@ from launcher.result import EnvironmentResult
 
 def find(context: Context, name: str | None) -> Environment:
     """The environment that a verb means; see environments.choose for the errors."""
-    from launcher.spec import project_directory
+    from launcher.host_paths import project_directory
 
     try:
         project = project_directory(None, context.home, context.checkout)

@@ -38,13 +38,17 @@ def is_free(port: int) -> bool:
     return True
 
 
+def valid_port(port: int | None) -> int | None:
+    """Raises UsageError for a number that is no TCP port."""
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"--port {port} is not a TCP port", "Use a number from 1024 to 65535.")
+    return port
+
+
 def checked_port(port: int | None) -> int | None:
     """Raises UsageError for a port nobody can publish, ConflictError for one in use."""
-    if port is None:
-        return None
-    if not 1 <= port <= 65535:
-        raise UsageError(f"--port {port} is not a TCP port", "Use a number from 1024 to 65535.")
-    if not is_free(port):
+    valid_port(port)
+    if port is not None and not is_free(port):
         raise ConflictError(
             f"port {port} is in use by another program",
             "Choose another with --port N, or leave --port out.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from launcher.engine import Volume
@@ -48,7 +49,7 @@ def table(environments: Sequence[Environment], owners: bool) -> str:
 
 def _row(e: Environment, owners: bool) -> list[str]:
     device = f"gpu {','.join(e.gpus)}" if e.device == "gpu" else "cpu"
-    return [e.name, e.mode, e.state, device, str(e.port), e.project] + ([str(e.owner)] if owners else [])
+    return [e.name, e.mode, e.state, device, str(e.port), one_line(e.project)] + ([str(e.owner)] if owners else [])
 
 
 def status_text(result: EnvironmentResult) -> str:
@@ -56,7 +57,7 @@ def status_text(result: EnvironmentResult) -> str:
     e = result.environment
     facts = [("name", e.name), ("mode", e.mode), ("state", e.state), ("device", f"{e.device} ({e.device_reason})")]
     facts += [("gpus", ", ".join(e.gpus))] if e.gpus else []
-    facts += [("project", e.project), ("port", f"127.0.0.1:{e.port}")]
+    facts += [("project", one_line(e.project)), ("port", f"127.0.0.1:{e.port}")]
     lines = "".join(f"{key:<8} {value}\n" for key, value in facts)
     return lines + (address_text(result) if result.url or result.ssh else "")
 
@@ -102,13 +103,21 @@ def error_json(error: LauncherError) -> dict[str, Any]:
 
 def report_error(error: LauncherError, as_json: bool) -> int:
     """Print a failure: two lines on stderr, and with --json the object on stdout. Returns the exit code."""
-    if as_json:
-        print_json(error_json(error))
-    sys.stderr.write(error_text(error))
+    # The report itself may have nowhere to go: a full disk, a closed stream. The exit code still tells.
+    with suppress(OSError, AttributeError):
+        if as_json:
+            print_json(error_json(error))
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(error_text(error))
     return error.code
 
 
 def error_text(error: LauncherError) -> str:
     """The failed part's own last lines, one line of cause, one of next step."""
     log = "".join(f"  | {line}\n" for line in error.log.splitlines())
-    return f"{log}launcher: {error.cause}\n  next: {error.next_step}\n"
+    return f"{log}launcher: {one_line(error.cause)}\n  next: {one_line(error.next_step)}\n"
+
+
+def one_line(text: str) -> str:
+    """Control characters and undecodable bytes escaped: a path may hold any, and a screen obeys some."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

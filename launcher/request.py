@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from launcher.context import Context
-from launcher.spec import BindMount, GpuRequest, Mode, UpRequest, environment_name, parse_variables, project_directory
+from launcher.host_paths import project_directory
+from launcher.ports import valid_port
+from launcher.spec import (
+    BindMount,
+    GpuRequest,
+    Mode,
+    UpRequest,
+    distinct_mounts,
+    environment_name,
+    parse_variables,
+)
 
 
 def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401 (what click parsed)
@@ -13,13 +23,14 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     mode = options.get("mode")
     gpus = GpuRequest.parse(options["gpus"])
     project = project_directory(options["project"], context.home, context.checkout)
+    mounts = tuple(BindMount.parse(text, context.home) for text in options["mounts"])
     return UpRequest(
         name=environment_name(options["name"], project, mode or "train"),
         mode=Mode(mode or "jupyter"),
         project=project,
         gpus=gpus,
-        mounts=tuple(BindMount.parse(text, context.home) for text in options["mounts"]),
-        port=options.get("port"),
+        mounts=distinct_mounts(mounts),
+        port=valid_port(options.get("port")),
         variables=tuple(parse_variables(options["variables"], dict(context.environ)).items()),
         stack=options["stack"],
         skip_check=options["skip_check"],

@@ -9,25 +9,11 @@ from enum import Enum
 from pathlib import Path
 
 from launcher.errors import UsageError
+from launcher.host_paths import checked_host_path
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}[a-z0-9]")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 GPU_FORMS = "auto, all, none, a count such as 2, a list such as 0,1 (device=0 for the first alone), or UUIDs"
-# A bind mount of one of these hands the host to the container: CIS Docker Benchmark 5.5.
-SENSITIVE_DIRECTORIES = (
-    "/",
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/proc",
-    "/root",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr",
-)
 RESERVED_CONTAINER_PATHS = ("/", "/workspace", "/home/user", "/cache", "/data", "/run/gpu-launcher", "/tmp")  # noqa: S108
 
 
@@ -108,55 +94,17 @@ class BindMount:
         return cls(host, container, options == "ro")
 
 
-def checked_host_path(text: str, home: Path, option: str) -> Path:
-    """Resolve a host path for a bind mount; refuses what is missing or would expose the host.
-
-    Symlinks are followed first, so that a link to `/` is judged as `/`.
-    """
-    path = expanded(text).resolve()
-    if not path.exists():
-        raise UsageError(f"{option}: {text} does not exist", f"Create it first: mkdir -p {text}")
-    if path == Path(os.path.realpath(home)):
-        raise UsageError(f"{option}: {text} is your whole home directory", "Mount a directory inside it instead.")
-    if str(path) in SENSITIVE_DIRECTORIES or "docker.sock" in str(path):
-        raise UsageError(
-            f"{option}: {text} would hand the machine to the container", "Mount a directory of your own instead."
-        )
-    return path
-
-
-def expanded(text: str) -> Path:
-    """A path with its leading ~ or ~name replaced; an unknown name stays as it is, and is then reported as missing."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown name)
-
-
-def project_directory(project: str | None, home: Path, checkout: Path | None) -> Path:
-    """The directory that becomes /workspace: `--project`, else the current one.
-
-    In the launcher's own checkout it is `workspace/` below it, so that nobody's notebooks mix with the tool.
-    Raises UsageError for `/`, the home directory and what is not a directory.
-    """
-    try:
-        chosen = expanded(project) if project else Path.cwd()
-    except FileNotFoundError:
-        raise UsageError(
-            "the current directory no longer exists", "Change to another directory, or give --project DIR."
-        ) from None
-    path = Path(os.path.realpath(chosen))
-    if not path.exists():
-        raise UsageError(f"project directory {chosen} does not exist", f"Create it first: mkdir -p {chosen}")
-    if not path.is_dir():
-        raise UsageError(
-            f"project {chosen} is not a directory", "Give the directory that holds your work: --project DIR."
-        )
-    suggestion = "mkdir -p ~/project && cd ~/project, then run this again (or give --project DIR)."
-    if path == Path(os.path.realpath(home)):
-        raise UsageError(f"{path} is your home directory; a container must not see all of it", suggestion)
-    if str(path) in SENSITIVE_DIRECTORIES:
-        raise UsageError(f"{path} belongs to the system and cannot be a project", suggestion)
-    if checkout is not None and path == Path(os.path.realpath(checkout)):
-        return path / "workspace"
-    return path
+def distinct_mounts(mounts: tuple[BindMount, ...]) -> tuple[BindMount, ...]:
+    """Raises UsageError when two of them claim one place in the container."""
+    seen: dict[str, BindMount] = {}
+    for mount in mounts:
+        if mount.container in seen:
+            raise UsageError(
+                f"--mount {seen[mount.container].host} and --mount {mount.host} are both {mount.container}",
+                "Give one of them another place: --mount HOST:CONTAINER",
+            )
+        seen[mount.container] = mount
+    return mounts
 
 
 def environment_name(given: str | None, project: Path, mode: str) -> str:

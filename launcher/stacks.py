@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import LauncherError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TARGETS = ("jupyter", "ssh")
 
@@ -78,19 +73,26 @@ def find_stack(name: str) -> Stack:
 
 def parse_stack(name: str, row: dict[str, Any]) -> Stack:
     """Turn one table into a Stack; a missing or unknown key raises LauncherError."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    try:
-        return Stack(name=name, **values)
-    except TypeError as error:
-        reason = str(error).removeprefix("Stack.__init__() ")
-        raise LauncherError(f"stacks.toml, stack {name}: {reason}", "correct images/stacks.toml") from error
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    wrong = {field.name for field in fields(Stack)} ^ {"name", *values}
+    if wrong:
+        raise LauncherError(
+            f"stacks.toml, stack {name}: missing or unknown: {', '.join(sorted(wrong))}", "correct images/stacks.toml"
+        )
+    return Stack(name=name, **values)
 
 
 def _document() -> dict[str, Any]:
     path = images_directory() / "stacks.toml"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        # In the standard library only since Python 3.11.
+        parser = import_module("tomllib")
+    except ImportError:
+        parser = import_module("tomli")
+    try:
+        document: dict[str, Any] = parser.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise LauncherError(
             f"{path} cannot be read: {error}", "correct it, or restore it from the repository"
         ) from error
+    return document

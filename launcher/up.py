@@ -13,7 +13,8 @@ from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, refuse
 from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
 from launcher.errors import ConflictError, NotReadyError, UsageError
-from launcher.gpus import devices_to_try, holders, host_gpus, no_card_error
+from launcher.existing import is_reusable, refuse_other_volumes
+from launcher.gpu_choice import devices_for
 from launcher.host import identify_caller, memory_bytes
 from launcher.images import choose_image, ensure_image
 from launcher.network import certificate_bundle
@@ -35,10 +36,10 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
     with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
         ensure_engine(context.progress, consent=context.consent)
         existing = context.engine.container(labels.engine_name(context.owner, request.name))
-        if existing is not None and _is_reusable(request, existing):
+        if existing is not None and is_reusable(request, existing):
             return _repair(context, request, existing)
         if existing is None:
-            _refuse_other_volumes(context, request)
+            refuse_other_volumes(context, request)
         # GPUs before the image: a run that must fail does so before anything is downloaded.
         plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
         ensure_image(context, request.mode.value, request.stack)
@@ -58,39 +59,6 @@ def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
     if context.endpoint.local and not request.skip_check:
         refuse_broken_driver(decision, hardware, root)
     return decision
-
-
-def _is_reusable(request: UpRequest, existing: Container) -> bool:
-    """False when the container must be made anew; raises ConflictError for a foreign or different one."""
-    found = existing.labels
-    if labels.NAME not in found:
-        raise ConflictError(
-            f"a container named {existing.name} exists that the launcher did not make",
-            f"Remove it, or choose another name: launcher up NAME --mode {request.mode.value}",
-        )
-    if (found.get(labels.MODE), found.get(labels.PROJECT)) != (request.mode.value, str(request.project)):
-        raise ConflictError(
-            f"environment {request.name} exists already for {found.get(labels.PROJECT)} ({found.get(labels.MODE)})",
-            "Choose another name: launcher up NAME ...",
-        )
-    if request.port is not None and found.get(labels.PORT) != str(request.port):
-        raise ConflictError(
-            f"environment {request.name} already uses port {found.get(labels.PORT)}",
-            f"Change it with: launcher down {request.name}, then up --port {request.port}",
-        )
-    return existing.state not in ("created", "dead")
-
-
-def _refuse_other_volumes(context: Context, request: UpRequest) -> None:
-    """An environment that is down still owns its home: another project must not inherit it."""
-    for volume in context.engine.volumes(f"{labels.NAME}={request.name}"):
-        found = volume.labels
-        same = (found.get(labels.MODE), found.get(labels.PROJECT)) == (request.mode.value, str(request.project))
-        if found.get(labels.OWNER) == str(context.owner) and not same:
-            raise ConflictError(
-                f"environment {request.name} exists already for {found.get(labels.PROJECT)} ({found.get(labels.MODE)})",
-                f"Choose another name, or delete it: launcher rm {request.name}",
-            )
 
 
 def _repair(context: Context, request: UpRequest, existing: Container) -> EnvironmentResult:
@@ -132,7 +100,7 @@ def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, i
     caller = identify_caller(request.project, context.environ)
     if caller.is_root:
         context.progress.say("The project belongs to root, so the container runs as root without capabilities.")
-    devices = _devices(context, request, decision)
+    devices = devices_for(context, request, decision)
     machine = Machine(
         owner=context.owner,
         memory_bytes=engine.info().memory_bytes or memory_bytes(),
@@ -141,18 +109,6 @@ def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, i
         certificates=certificate_bundle(context.environ) is not None,
     )
     return [(plan_container(request, image, caller, machine, device, request.port or 0), device) for device in devices]
-
-
-def _devices(context: Context, request: UpRequest, decision: DeviceDecision) -> tuple[Device, ...]:
-    if not decision.gpu:
-        return (Device(False, decision.reason),)
-    info = context.engine.info()
-    gpus = host_gpus(info)
-    if not gpus and info.local and "no NVIDIA card" in decision.reason:
-        raise no_card_error()
-    name = labels.engine_name(context.owner, request.name)
-    held = holders(context.engine.containers(labels.GPUS), but=name)
-    return devices_to_try(request.gpus, decision.reason, info, gpus, held, request.share)
 
 
 def _start(context: Context, request: UpRequest, plans: Plans) -> EnvironmentResult:

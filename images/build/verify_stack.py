@@ -19,8 +19,11 @@ def main() -> int:
     path, name, directory = sys.argv[1:]
     row = tomllib.loads(Path(path).read_text())["stacks"][name]
     found = installed(name)
-    differences = [f"{key}: stacks.toml says {row[key]}, installed is {value}"
-                   for key, value in expected(found).items() if row[key] != value]
+    differences = [
+        f"{key}: stacks.toml says {row[key]}, installed is {value}"
+        for key, value in expected(found).items()
+        if row[key] != value
+    ]
     if differences:
         print("The image is not the stack it should be:", *differences, sep="\n  ", file=sys.stderr)
         return 1
@@ -85,8 +88,9 @@ def capability(flag: str) -> str:
 def constraints() -> list[str]:
     """Pins of what makes up the stack; everything else the user may replace."""
     names = sorted({distribution.metadata["Name"].lower() for distribution in metadata.distributions()})
-    kept = [name for name in names
-            if name in PINNED or (name.startswith(NVIDIA_PREFIX) and name.endswith(NVIDIA_SUFFIX))]
+    kept = [
+        name for name in names if name in PINNED or (name.startswith(NVIDIA_PREFIX) and name.endswith(NVIDIA_SUFFIX))
+    ]
     return [f"{name}=={metadata.version(name)}" for name in kept]
 
 

@@ -3,8 +3,8 @@
 
     images/locks/generate.py [STACK]     # default: the stack that stacks.toml names
 
-Writes base/STACK.txt (both targets), jupyter/STACK.txt (only what JupyterLab adds, so that a new JupyterLab rebuilds one
-small layer) and tools/tools.txt (the installer itself). No index host is written into them.
+Writes base/STACK.txt (both targets), jupyter/STACK.txt (only what JupyterLab adds, so that a new JupyterLab rebuilds
+one small layer) and tools/tools.txt (the installer itself). No index host is written into them.
 """
 
 from __future__ import annotations
@@ -46,9 +46,22 @@ def compile_lock(requirements: str, name: str, stack: dict[str, str], constraint
     with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
         source.write(requirements)
         source.flush()
-        command = ["uv", "pip", "compile", source.name, "--generate-hashes", "--no-header", "--no-annotate",
-                   "--no-emit-index-url", "--no-emit-find-links", "--quiet",
-                   "--python-version", stack["python"], "--python-platform", "x86_64-manylinux_2_28"]
+        command = [
+            "uv",
+            "pip",
+            "compile",
+            source.name,
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+            "--quiet",
+            "--python-version",
+            stack["python"],
+            "--python-platform",
+            "x86_64-manylinux_2_28",
+        ]
         if constraint is not None:
             command += ["--constraint", str(constraint)]
         if stack["index"] == "pytorch":

@@ -13,8 +13,9 @@ import click
 from launcher import __version__
 from launcher.cli import access, build, listing, machine, run, stopping
 from launcher.cli import up as up_verb
+from launcher.cli.streams import discard_output, open_closed_streams
 from launcher.context import Context
-from launcher.errors import LauncherError, UsageError
+from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.interrupt import Interrupted, raise_on_signals
 from launcher.render import report_error
 
@@ -31,7 +32,7 @@ class VerbGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            close = get_close_matches(args[0], self.commands, n=1)
+            close = get_close_matches(args[0], self.commands, n=1, cutoff=0.5)
             raise UsageError(
                 f"there is no command {args[0]!r}",
                 f"Did you mean: launcher {close[0]}" if close else "See: launcher --help",
@@ -78,15 +79,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     argv = list(sys.argv[1:] if arguments is None else arguments)
     own, trailing = split_at_separator(argv)
     debug = DEBUG in own
+    open_closed_streams()
     context = Context(trailing=trailing)
     raise_on_signals()
-    code = _guarded(
-        lambda: application.main([a for a in own if a != DEBUG], "launcher", standalone_mode=False, obj=context),
-        context,
-        "--json" in own,
-        debug,
-    )
-    sys.exit(code)
+    own = [argument for argument in own if argument != DEBUG]
+    sys.exit(_guarded(lambda: _invoke(own, context), context, "--json" in own, debug))
+
+
+def _invoke(arguments: list[str], context: Context) -> object:
+    # Not application.main: it turns a broken pipe into exit code 1.
+    with application.make_context("launcher", arguments, obj=context) as entered:
+        return application.invoke(entered)
 
 
 def split_at_separator(argv: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
@@ -102,41 +105,44 @@ def _guarded(command: Callable[[], object], context: Context, as_json: bool, deb
         result = command()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except LauncherError as error:
-        return _report(error, as_json, debug)
     except click.exceptions.Exit as finished:
         return finished.exit_code
-    except click.Abort:
-        return 130
-    except click.ClickException as error:
-        return _report(_usage(error), as_json, debug)
     except Interrupted as interruption:
         context.progress.say(f"launcher: stopped by {interruption.signal.name}; nothing half-made was left")
         return interruption.code
     except BrokenPipeError:
         # The reader has gone (launcher ls | head): not a failure, and nothing more can be printed.
-        sys.stdout = None
+        discard_output()
+        return 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
         return 0
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _report(
-            LauncherError(
-                f"unexpected {type(error).__name__}: {error}",
-                "This is a bug: run again with --debug and report what it prints.",
-            ),
-            as_json,
-            False,
+        return report_error(_failure(error), as_json)
+
+
+def _failure(error: Exception) -> LauncherError:
+    if isinstance(error, LauncherError):
+        return error
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, OSError):
+        # It may be stdout that has no room.
+        discard_output()
+        where = f": {error.filename}" if error.filename else ""
+        return NotReadyError(
+            f"the system refused with {error.strerror or error}{where}",
+            "Correct that and run this again; --debug shows where it happened.",
         )
+    return LauncherError(
+        f"unexpected {type(error).__name__}: {error}",
+        "This is a bug: run again with --debug and report what it prints.",
+    )
 
 
 def _usage(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "launcher"
     return UsageError(" ".join(error.format_message().split()), f"See: {path} --help")
-
-
-def _report(error: LauncherError, as_json: bool, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    return report_error(error, as_json)

@@ -18,6 +18,9 @@ def stop(context: Context, name: str | None) -> None:
     from launcher import lifecycle
 
     environment = lifecycle.find(context, name)
+    if environment.state == "down":
+        _done(context, environment.name, "down", "it has no container to stop")
+        return
     lifecycle.stop(context, environment)
     _done(context, environment.name, "stopped", f"start it again: launcher start {environment.name}")
 

@@ -103,7 +103,8 @@ def _bootstrap(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: Pr
     if how is None:
         prefix = "" if os.geteuid() == 0 else "sudo "
         raise NotReadyError(
-            "the base image can neither be pulled nor made: no registry answers and mmdebstrap is missing or may not run",
+            "the base image can neither be pulled nor made: no registry answers, "
+            "and mmdebstrap is missing or may not run",
             f"{prefix}{INSTALL} (Fedora: {prefix}dnf install debootstrap debian-keyring), then run this again as root",
         )
     with tempfile.TemporaryDirectory(prefix="gpu-launcher-root-") as name:
@@ -112,8 +113,10 @@ def _bootstrap(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: Pr
         directory.chmod(0o755)
         environment = {"SOURCE_DATE_EPOCH": DEFAULT_EPOCH, **os.environ}
         done = run_streaming(
-            bootstrap_command(how, stack, mirrors, directory), lambda line: _show(progress, line),
-            environment=environment, stall_seconds=BOOTSTRAP_STALL_SECONDS,
+            bootstrap_command(how, stack, mirrors, directory),
+            lambda line: _show(progress, line),
+            environment=environment,
+            stall_seconds=BOOTSTRAP_STALL_SECONDS,
         )
         if done.code:
             raise build_error(done.tail, f"the base image could not be made with {how.tool}", progress)
@@ -164,8 +167,10 @@ def _pull(client: BuildClient, reference: str, progress: Progress) -> str | None
     """None when pulled, else the registry's or engine's last word."""
     try:
         done = run_streaming(
-            client.command("pull", reference), lambda line: _show(progress, line),
-            environment=client.environment(), stall_seconds=PULL_STALL_SECONDS,
+            client.command("pull", reference),
+            lambda line: _show(progress, line),
+            environment=client.environment(),
+            stall_seconds=PULL_STALL_SECONDS,
         )
     except OSError as error:
         raise LauncherError(f"{client.path} cannot be run: {error}", "install the docker command line again") from error

@@ -77,8 +77,9 @@ def require_lock(stack: Stack) -> None:
     """Raise NotReadyError for a stack whose requirements were never locked."""
     if not stack.locked or not stack.lock("base").is_file():
         raise NotReadyError(
-            f"the stack {stack.name} has no hash-locked requirements: its index could not be reached when they were made",
-            f"on a machine that reaches PyTorch's index: images/locks/generate.py {stack.name}, and locked = true in stacks.toml",
+            f"the stack {stack.name} has no hash-locked requirements: its index was out of reach when locks were made",
+            f"on a machine that reaches PyTorch's index run images/locks/generate.py {stack.name}, "
+            "then set locked = true in stacks.toml",
         )
 
 
@@ -134,7 +135,8 @@ def _build(
 
 def _inspect(client: BuildClient, reference: str) -> tuple[str, str]:
     """Id and source label of an image, both empty when the engine does not have it."""
-    text = _output(client, "image", "inspect", "--format", '{{.Id}} {{index .Config.Labels "gpu-launcher.source"}}', reference)
+    template = '{{.Id}} {{index .Config.Labels "gpu-launcher.source"}}'
+    text = _output(client, "image", "inspect", "--format", template, reference)
     identifier, _, source = text.partition(" ")
     return identifier, source.strip()
 

@@ -14,7 +14,7 @@ from launcher.errors import NotReadyError
 
 KNOWN_PLACES = ("/usr/bin/docker", "/usr/local/bin/docker", "/usr/libexec/docker/docker")
 TRIAL_SECONDS = 60
-# A mount in RUN needs BuildKit; the stage it stands in is not the one asked for, so nothing runs and no image is needed.
+# A mount in RUN needs BuildKit; the stage it stands in is not the one asked for, so nothing runs or is pulled.
 TRIAL_DOCKERFILE = (
     "FROM scratch AS unused\nRUN --mount=type=cache,target=/x true\nFROM scratch\nCOPY Dockerfile /Dockerfile\n"
 )
@@ -75,9 +75,14 @@ def _trial(client: BuildClient) -> str | None:
         Path(directory, "Dockerfile").write_text(TRIAL_DOCKERFILE)
         try:
             done = subprocess.run(
-                client.command("build", "--quiet", "--network", "host", directory), env=client.environment(),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                timeout=TRIAL_SECONDS, check=False,
+                client.command("build", "--quiet", "--network", "host", directory),
+                env=client.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=TRIAL_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)

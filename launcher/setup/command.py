@@ -19,7 +19,7 @@ def run_setup(context: Context, dry_run: bool) -> None:
             context.progress.say(note)
         raise plan.blocked
     if plan.steps:
-        context.progress.say("To set this machine up, these commands would be run:")
+        context.progress.say("The commands that set this machine up:")
         agree(plan, context.progress, context.consent)
         with context.progress.phase("set-up"):
             perform(plan, context.progress, context.environ)

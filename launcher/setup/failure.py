@@ -14,32 +14,68 @@ URL = re.compile(r"https?://(?:[^/@\s]*@)?([^/\s:`'\"]+)")
 
 # Pattern, cause, next step, exit code; the first that matches a line decides, so the special ones stand first.
 RULES: tuple[tuple[str, str, str, int], ...] = (
-    (r"no space left on device", "the engine's disk is full",
-     "free space (docker builder prune frees old build caches), then run this again", NOT_READY),
-    (r"hash mismatch|do not match the hashes|hash sum mismatch", "a downloaded package is not the one that was locked",
-     "the mirror{host} may be stale or altered: try another one, or run this again", 1),
-    (r"stacks\.toml says|is not the stack it should be", "what was installed differs from images/stacks.toml",
-     "correct stacks.toml or generate the locks again: images/locks/generate.py", 1),
-    (r"cannot connect to the docker daemon|error during connect|docker daemon is not running", "the engine does not answer",
-     "launcher setup", NOT_READY),
-    (r"permission denied.*docker\.sock|docker\.sock.*permission denied", "this user may not use the engine",
-     "sudo usermod -aG docker $USER, then log in again", NOT_READY),
-    (r"certificate verify failed|unknownissuer|invalid peer certificate|self-signed certificate|certificate.*not trusted",
-     "the package server's certificate{host} is not trusted", "name your network's CA file: SSL_CERT_FILE=/path/to/ca.pem",
-     NOT_READY),
-    (r"temporary failure in name resolution|temporary failure resolving|could not resolve|dns error|"
-     r"failed to lookup address|name or service not known|no such host",
-     "a package server's name{host} cannot be resolved",
-     "check the network, or name mirrors: LAUNCHER_APT_MIRROR, PIP_INDEX_URL, http_proxy", NOT_READY),
-    (r"connection refused|connection timed out|operation timed out|timed out|network is unreachable|could not connect|"
-     r"connection reset|error sending request|failed to fetch|unable to connect|404\s+not found|does not have a release file",
-     "a package server{host} does not answer, or lacks what is needed",
-     "check the network, or name other mirrors: LAUNCHER_APT_MIRROR, PIP_INDEX_URL", NOT_READY),
-    (r"signal: killed|out of memory|cannot allocate memory|exit code: 137", "the build ran out of memory",
-     "free memory, or give the engine's machine more, then run this again", NOT_READY),
-    (r"does not satisfy|no solution found|no matching distribution|could not find a version",
-     "a locked package is not on the package index{host}",
-     "use an index that mirrors PyPI completely, or generate the locks again", 1),
+    (
+        r"no space left on device",
+        "the engine's disk is full",
+        "free space (docker builder prune frees old build caches), then run this again",
+        NOT_READY,
+    ),
+    (
+        r"hash mismatch|do not match the hashes|hash sum mismatch",
+        "a downloaded package is not the one that was locked",
+        "the mirror{host} may be stale or altered: try another one, or run this again",
+        1,
+    ),
+    (
+        r"stacks\.toml says|is not the stack it should be",
+        "what was installed differs from images/stacks.toml",
+        "correct stacks.toml or generate the locks again: images/locks/generate.py",
+        1,
+    ),
+    (
+        r"cannot connect to the docker daemon|error during connect|docker daemon is not running",
+        "the engine does not answer",
+        "launcher setup",
+        NOT_READY,
+    ),
+    (
+        r"permission denied.*docker\.sock|docker\.sock.*permission denied",
+        "this user may not use the engine",
+        "sudo usermod -aG docker $USER, then log in again",
+        NOT_READY,
+    ),
+    (
+        r"certificate verify failed|unknownissuer|invalid peer certificate|self-signed certificate|not trusted",
+        "the package server's certificate{host} is not trusted",
+        "name your network's CA file: SSL_CERT_FILE=/path/to/ca.pem",
+        NOT_READY,
+    ),
+    (
+        r"temporary failure in name resolution|temporary failure resolving|could not resolve|dns error|"
+        r"failed to lookup address|name or service not known|no such host",
+        "a package server's name{host} cannot be resolved",
+        "check the network, or name mirrors: LAUNCHER_APT_MIRROR, PIP_INDEX_URL, http_proxy",
+        NOT_READY,
+    ),
+    (
+        r"connection refused|timed out|network is unreachable|could not connect|connection reset|error sending request|"
+        r"failed to fetch|unable to connect|404\s+not found|does not have a release file",
+        "a package server{host} does not answer, or lacks what is needed",
+        "check the network, or name other mirrors: LAUNCHER_APT_MIRROR, PIP_INDEX_URL",
+        NOT_READY,
+    ),
+    (
+        r"signal: killed|out of memory|cannot allocate memory|exit code: 137",
+        "the build ran out of memory",
+        "free memory, or give the engine's machine more, then run this again",
+        NOT_READY,
+    ),
+    (
+        r"does not satisfy|no solution found|no matching distribution|could not find a version",
+        "a locked package is not on the package index{host}",
+        "use an index that mirrors PyPI completely, or generate the locks again",
+        1,
+    ),
 )
 
 
@@ -47,9 +83,11 @@ def build_error(tail: Sequence[str], fallback: str, progress: Progress) -> Launc
     """Show the last lines and return the error to raise; `fallback` is the cause when no line is recognised."""
     for line in tail[-SHOWN_LINES:]:
         progress.say(f"  | {line}")
-    cause, next_step, code = diagnose(tail) or (fallback, "the lines above are the tool's own; run it again with them in mind", 1)
-    detail = f"{fallback}: {cause}" if cause != fallback else cause
-    return LauncherError(detail, next_step, code=code)
+    found = diagnose(tail)
+    if found is None:
+        return LauncherError(fallback, "read the tool's own last lines above, correct their cause and run this again")
+    cause, next_step, code = found
+    return LauncherError(f"{fallback}: {cause}", next_step, code=code)
 
 
 def diagnose(tail: Sequence[str]) -> tuple[str, str, int] | None:

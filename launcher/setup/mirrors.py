@@ -13,7 +13,10 @@ DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 PROXY_NAMES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 CA_NAMES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 CA_FILES = (
-    "etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-bundle.crt", "etc/ssl/ca-bundle.pem", "etc/ssl/cert.pem",
+    "etc/ssl/certs/ca-certificates.crt",
+    "etc/pki/tls/certs/ca-bundle.crt",
+    "etc/ssl/ca-bundle.pem",
+    "etc/ssl/cert.pem",
 )
 PIP_FILES = ("etc/pip.conf", "etc/xdg/pip/pip.conf")
 APT_ENTRY = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+", re.MULTILINE)
@@ -95,7 +98,9 @@ def _apt_archives(root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
     uris = [*APT_ENTRY.findall(text), *(uri for line in APT_URIS.findall(text) for uri in line.split())]
     uris = [uri.rstrip("/") for uri in uris if uri.startswith("http")]
     archive = next((uri for uri in uris if uri.endswith("/debian")), DEFAULT_ARCHIVE)
-    security = next((uri for uri in uris if uri.endswith(("/debian-security", "security.debian.org"))), DEFAULT_SECURITY)
+    security = next(
+        (uri for uri in uris if uri.endswith(("/debian-security", "security.debian.org"))), DEFAULT_SECURITY
+    )
     return archive, security
 
 

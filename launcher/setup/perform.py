@@ -40,7 +40,7 @@ def ensure_engine(progress: Progress, *, consent: bool | None, environ: Mapping[
     plan = make_plan(environ)
     if plan.blocked:
         raise plan.blocked
-    progress.say("No container engine answers on this machine. To set one up, these commands would be run:")
+    progress.say("No container engine answers on this machine. The commands that set one up:")
     agree(plan, progress, consent)
     with progress.phase("set-up"):
         perform(plan, progress, environ)

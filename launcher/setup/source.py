@@ -1,4 +1,4 @@
-"""What an image is built from: the build context and one digest over it, which tells a stale image from a current one."""
+"""What an image is built from: the build context, and a digest over it that tells a stale image from a new one."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         )
     monkeypatch.setattr("launcher.up.ensure_engine", lambda progress, consent: None)
     monkeypatch.setattr("launcher.up.usable_check", lambda context, environment: lambda: True)
-    monkeypatch.setattr("launcher.up.host_gpus", lambda info: ())
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info: ())
     return made
 
 
@@ -162,7 +162,7 @@ def gpu_engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeEngin
     engine.answers = lambda name, command: PROVED
     from launcher.attach import HostGpu
 
-    monkeypatch.setattr("launcher.up.host_gpus", lambda info: (HostGpu(0, "0"), HostGpu(1, "1")))
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info: (HostGpu(0, "0"), HostGpu(1, "1")))
     return engine
 
 
@@ -215,7 +215,7 @@ def test_a_refused_attachment_falls_back_to_the_next_way(
 def test_gpus_asked_for_on_a_machine_without_any(
     engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.up.host_gpus", lambda info: ())
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info: ())
     with pytest.raises(NotReadyError, match="no NVIDIA card"):
         up(context_for(engine, tmp_path), replace(request_, gpus=GpuRequest("all")))
     assert engine.kept == {}

@@ -13,17 +13,16 @@ from tests.images.containers import HARDENED, StartContainer
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.containers import Container
 
 
 @pytest.fixture
 def start_container(docker_client: docker.DockerClient) -> Iterator[StartContainer]:
     """Call: start_container(image, command=None, uid=1000, **docker options). Hardened; ports on loopback only."""
-    started: list[Any] = []
+    started: list[Container] = []
 
-    def start(image: str, command: Any = None, uid: int = 1000, **options: Any) -> Any:
-        container = docker_client.containers.create(
-            image, command, **{"user": f"{uid}:{uid}", **HARDENED, **options}
-        )
+    def start(image: str, command: str | list[str] | None = None, uid: int = 1000, **options: Any) -> Container:
+        container = docker_client.containers.create(image, command, **{"user": f"{uid}:{uid}", **HARDENED, **options})
         started.append(container)
         container.start()
         return container
@@ -53,7 +52,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start_ssh(start_container: StartContainer, ssh_image: str, key: Path) -> StartContainer:
     """Call: start_ssh(uid=1000, **docker options): a container that `key` may log in to."""
 
-    def start(uid: int = 1000, **options: Any) -> Any:
+    def start(uid: int = 1000, **options: Any) -> Container:
         public = {str(key.with_suffix(".pub")): {"bind": "/run/secrets/authorized_keys", "mode": "ro"}}
         options["volumes"] = {**public, **options.get("volumes", {})}
         return start_container(ssh_image, uid=uid, ports={"2222/tcp": ("127.0.0.1", None)}, **options)
@@ -65,7 +64,7 @@ def start_ssh(start_container: StartContainer, ssh_image: str, key: Path) -> Sta
 def start_jupyter(start_container: StartContainer, jupyter_image: str) -> StartContainer:
     """Call: start_jupyter(uid=1000, **docker options)."""
 
-    def start(uid: int = 1000, **options: Any) -> Any:
+    def start(uid: int = 1000, **options: Any) -> Container:
         return start_container(jupyter_image, uid=uid, ports={"8888/tcp": ("127.0.0.1", None)}, **options)
 
     return start

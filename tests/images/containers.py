@@ -7,7 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+T = TypeVar("T")
 
 # What `docker run --cap-drop ALL --security-opt no-new-privileges --read-only --init` means.
 HARDENED: dict[str, Any] = {
@@ -18,10 +23,10 @@ HARDENED: dict[str, Any] = {
     "detach": True,
 }
 UIDS = (1000, 1234, 1000055)
-StartContainer = Callable[..., Any]
+StartContainer = Callable[..., "Container"]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
     """Poll `condition` until it is true and return its value; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -32,7 +37,7 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def health(container: Any) -> str:
+def health(container: Container) -> str:
     """`starting`, `healthy` or `unhealthy`; fails at once when the container has ended."""
     container.reload()
     state = container.attrs["State"]
@@ -40,20 +45,23 @@ def health(container: Any) -> str:
     return str(state["Health"]["Status"])
 
 
-def wait_healthy(container: Any, seconds: float = 90) -> None:
+def wait_healthy(container: Container, seconds: float = 90) -> None:
     wait_until(lambda: health(container) == "healthy", seconds, "healthy")
 
 
-def port_of(container: Any, inside: int) -> int:
+def port_of(container: Container, inside: int) -> int:
     container.reload()
-    return int(container.ports[f"{inside}/tcp"][0]["HostPort"])
+    published = container.ports[f"{inside}/tcp"]
+    assert published
+    return int(published[0]["HostPort"])
 
 
-def run_in(container: Any, *command: str) -> str:
+def run_in(container: Container, *command: str) -> str:
     """Standard output of a command by exec, as the container's own user; fails when it fails."""
     code, output = container.exec_run(list(command))
+    assert isinstance(output, bytes)
     assert code == 0, output.decode()
-    return str(output.decode())
+    return output.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,17 @@ class Ssh:
     def run(self, *command: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             ["ssh", "-F", str(self.config), "environment", *command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         assert not check or done.returncode == 0, done.stderr
         return done
 
 
-def ssh_to(container: Any, key: Path, directory: Path) -> Ssh:
+def ssh_to(container: Container, key: Path, directory: Path) -> Ssh:
     """Write a configuration with the host key read out of the container, and return the client."""
     public = run_in(container, "cat", "/run/gpu-launcher/ssh_host_ed25519_key.pub")
     known_hosts = directory / "known_hosts"

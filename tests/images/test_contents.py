@@ -61,10 +61,15 @@ def test_the_image_describes_what_runs_in_it(docker_client: docker.DockerClient,
 def test_labels_match_the_stack_and_the_checkout(docker_client: docker.DockerClient, image: str, target: str) -> None:
     stack = default_stack()
     labels = docker_client.images.get(image).labels
-    assert {name: labels.get(f"gpu-launcher.{name}") for name in ("source", "stack", "target", "torch", "cuda", "python")} == {
-        "source": source_digest(stack, target), "stack": stack.name, "target": target,
-        "torch": stack.torch, "cuda": stack.cuda, "python": stack.python,
+    wanted = {
+        "source": source_digest(stack, target),
+        "stack": stack.name,
+        "target": target,
+        "torch": stack.torch,
+        "cuda": stack.cuda,
+        "python": stack.python,
     }
+    assert {name: labels.get(f"gpu-launcher.{name}") for name in wanted} == wanted
 
 
 def test_the_image_runs_as_an_ordinary_user_and_asks_for_no_gpu_by_itself(
@@ -84,29 +89,44 @@ def test_nothing_in_the_image_raises_privileges_and_no_key_is_baked_in(
 ) -> None:
     assert as_root(docker_client, image, "find / -xdev -perm /6000") == ""
     assert as_root(docker_client, image, "ls -A /etc/ssh | grep ssh_host_ || true") == ""
-    assert as_root(docker_client, image, "find /run/secrets /root/.ssh -type f 2>/dev/null; find / -xdev -name 'id_*' -path '*ssh*'") == ""
+    secrets = "find /run/secrets /root/.ssh -type f 2>/dev/null; find / -xdev -name 'id_*' -path '*ssh*'"
+    assert as_root(docker_client, image, secrets) == ""
 
 
 def test_only_the_declared_directories_can_be_written_by_everybody(
     docker_client: docker.DockerClient, image: str
 ) -> None:
     found = as_root(
-        docker_client, image,
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o ! -type l -perm -0002 -printf '%m %p\\n'; "
+        docker_client,
+        image,
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune "
+        "-o ! -type l -perm -0002 -printf '%m %p\\n'; "
         "stat -c '%a %n' /home/user /run/gpu-launcher /tmp",
     )
-    assert {line for line in found.splitlines()} <= {
-        f"1777 {path}" for path in
-        ("/home/user", "/cache", "/data", "/workspace", "/run/gpu-launcher", "/tmp", "/var/tmp", "/run/lock")
+    assert set(found.splitlines()) <= {
+        f"1777 {path}"
+        for path in (
+            "/home/user",
+            "/cache",
+            "/data",
+            "/workspace",
+            "/run/gpu-launcher",
+            "/tmp",
+            "/var/tmp",
+            "/run/lock",
+        )
     }
     assert {"1777 /home/user", "1777 /cache", "1777 /data", "1777 /run/gpu-launcher"} <= set(found.splitlines())
 
 
-def test_no_mirror_proxy_or_secret_of_the_building_machine_stays(docker_client: docker.DockerClient, image: str) -> None:
+def test_no_mirror_proxy_or_secret_of_the_building_machine_stays(
+    docker_client: docker.DockerClient, image: str
+) -> None:
     history = " ".join(str(layer["CreatedBy"]) for layer in docker_client.images.get(image).history())
     assert not re.search(r"https?_proxy=|index-url|BEGIN ", history, re.IGNORECASE)
     left = as_root(
-        docker_client, image,
+        docker_client,
+        image,
         "cat /etc/apt/sources.list /etc/apt/sources.list.d/* | grep -o 'https\\?://[^ ]*' | sort -u; "
         "grep -rlE 'Proxy|CAInfo' /etc/apt || true; ls /etc/pip.conf /etc/uv 2>/dev/null || true",
     )
@@ -117,7 +137,8 @@ def test_every_file_is_compiled_so_that_a_read_only_container_starts_fast(
     docker_client: docker.DockerClient, image: str
 ) -> None:
     script = (
-        "cd /usr/local/lib/python3.11/dist-packages; for p in torch/__init__ numpy/__init__ IPython/__init__ rich/console; "
-        "do ls ${p%/*}/__pycache__/${p##*/}.cpython-311.pyc; done; ls /opt/gpu-launcher/*/__pycache__/__init__.*.pyc"
+        "cd /usr/local/lib/python3.11/dist-packages; "
+        "for package in torch numpy IPython rich; do ls $package/__pycache__/__init__.cpython-311.pyc; done; "
+        "ls /opt/gpu-launcher/*/__pycache__/__init__.*.pyc"
     )
     assert len(as_root(docker_client, image, script).splitlines()) == 6

@@ -6,7 +6,8 @@ import json
 import subprocess
 import time
 import uuid
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -14,18 +15,22 @@ import websocket
 
 from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy, wait_until
 
+if TYPE_CHECKING:
+    import docker
+    from docker.models.containers import Container
+
 TOKEN_PATH = "/run/gpu-launcher/token"
 
 
-def base_url(container: Any) -> str:
+def base_url(container: Container) -> str:
     return f"http://127.0.0.1:{port_of(container, 8888)}"
 
 
-def token_of(container: Any) -> str:
+def token_of(container: Container) -> str:
     return run_in(container, "cat", TOKEN_PATH)
 
 
-def get(container: Any, path: str, **options: Any) -> int:
+def get(container: Container, path: str, **options: Any) -> int:
     return requests.get(base_url(container) + path, timeout=10, allow_redirects=False, **options).status_code
 
 
@@ -50,14 +55,16 @@ def test_a_cell_runs_in_a_real_kernel_and_finds_torch(start_jupyter: StartContai
     container = start_jupyter()
     wait_healthy(container)
     described = json.loads(run_in(container, "cat", "/etc/gpu-launcher/image.json"))
-    code = "import os, sys, torch; print(torch.__version__, sys.prefix == os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
+    code = (
+        "import os, sys, torch\nprint(torch.__version__, sys.prefix == os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
+    )
     version, in_venv, path = run_cell(container, code).split()
     assert version == described["torch"]
     assert in_venv == "True"
     assert path == run_in(container, "printenv", "PATH").strip()
 
 
-def run_cell(container: Any, code: str) -> str:
+def run_cell(container: Container, code: str) -> str:
     """Start a kernel through the REST API, run `code` over its websocket, return what it prints."""
     headers = {"Authorization": f"token {token_of(container)}"}
     kernel = requests.post(f"{base_url(container)}/api/kernels", headers=headers, json={"name": "python3"}, timeout=60)
@@ -65,11 +72,10 @@ def run_cell(container: Any, code: str) -> str:
     url = f"{base_url(container).replace('http', 'ws')}/api/kernels/{kernel.json()['id']}/channels"
     channel = websocket.create_connection(url, header=headers, timeout=90)
     message = uuid.uuid4().hex
-    channel.send(json.dumps({
-        "header": {"msg_id": message, "msg_type": "execute_request", "version": "5.3", "session": message, "username": ""},
-        "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
-        "content": {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False},
-    }))
+    header = {"msg_id": message, "msg_type": "execute_request", "version": "5.3", "session": message, "username": ""}
+    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+    request = {"header": header, "content": content, "parent_header": {}, "metadata": {}, "channel": "shell"}
+    channel.send(json.dumps({**request, "buffers": []}))
     printed = ""
     while True:
         answer = json.loads(channel.recv())
@@ -84,23 +90,25 @@ def run_cell(container: Any, code: str) -> str:
             return printed
 
 
-def test_the_token_shows_nowhere(start_jupyter: StartContainer, docker_client: Any) -> None:
+def test_the_token_shows_nowhere(
+    start_jupyter: StartContainer, docker_client: docker.DockerClient, jupyter_image: str
+) -> None:
     container = start_jupyter()
     wait_healthy(container)
     token = token_of(container)
     requests.get(f"{base_url(container)}/lab?token={token}", timeout=10)
     places = {
-        "inspect": json.dumps(docker_client.api.inspect_container(container.id)),
+        "inspect": json.dumps(container.attrs),
         "logs": container.logs().decode(),
         "processes": json.dumps(container.top(ps_args="axwwe")),
         "host processes": subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout,
         "environment": run_in(container, "cat", "/run/gpu-launcher/environment"),
-        "history": json.dumps(docker_client.images.get(container.image.id).history()),
+        "history": json.dumps(docker_client.images.get(jupyter_image).history()),
     }
     assert [name for name, text in places.items() if token in text] == []
 
 
-def test_a_token_file_with_a_trailing_newline_still_logs_in(start_jupyter: StartContainer, tmp_path: Any) -> None:
+def test_a_token_file_with_a_trailing_newline_still_logs_in(start_jupyter: StartContainer, tmp_path: Path) -> None:
     """JupyterLab itself would take the newline as part of the token."""
     given = tmp_path / "token"
     given.write_text("0123456789abcdef0123456789abcdef\n")
@@ -129,7 +137,7 @@ def test_unhealthy_within_30_s_when_killed_and_other_work_lives_on(start_jupyter
     wait_healthy(container)
 
 
-def seconds_since_start(container: Any) -> int:
+def seconds_since_start(container: Container) -> int:
     return int(run_in(container, "ps", "-o", "etimes=", "-p", "1"))
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.images.containers import UIDS, StartContainer, run_in, wait_healthy, wait_until
+
+if TYPE_CHECKING:
+    import docker
 
 SITE = "/usr/local/lib/python3"
 
@@ -16,9 +20,16 @@ SITE = "/usr/local/lib/python3"
 def test_a_one_off_command_has_a_name_a_home_and_the_stack(
     start_container: StartContainer, ssh_image: str, uid: int
 ) -> None:
-    script = "id -u; id -un; touch ~/a /cache/a /workspace/a /tmp/a && echo writable; python -c 'import torch, cifar10; print(torch.__file__)'"
+    script = (
+        "id -u; id -un; touch ~/a /cache/a /workspace/a /tmp/a && echo writable; "
+        "python -c 'import torch, cifar10; print(torch.__file__)'"
+    )
     container = start_container(
-        ssh_image, ["bash", "-c", script], uid=uid, read_only=False, group_add=["4242"],
+        ssh_image,
+        ["bash", "-c", script],
+        uid=uid,
+        read_only=False,
+        group_add=["4242"],
     )
     assert container.wait(timeout=60)["StatusCode"] == 0, container.logs().decode()
     number, name, writable, torch = container.logs(stderr=False).decode().split()
@@ -40,13 +51,15 @@ def test_a_service_of_the_other_target_is_refused(start_container: StartContaine
 
 
 def test_pip_install_persists_over_containers_and_torch_stays_the_images(
-    start_container: StartContainer, ssh_image: str, volume: str, docker_client: Any, tmp_path: Any
+    start_container: StartContainer, ssh_image: str, volume: str, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """The package is a local one made here, so that nothing is downloaded."""
-    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup(name='tiny', version='3', py_modules=['tiny'])\n")
+    setup = "from setuptools import setup\nsetup(name='tiny', version='3', py_modules=['tiny'])\n"
+    (tmp_path / "setup.py").write_text(setup)
     (tmp_path / "tiny.py").write_text("value = 3\n")
     tmp_path.chmod(0o755)
-    options = {"volumes": {volume: {"bind": "/home/user", "mode": "rw"}, str(tmp_path): {"bind": "/package", "mode": "ro"}}}
+    package = {str(tmp_path): {"bind": "/package", "mode": "ro"}}
+    options = {"volumes": {volume: {"bind": "/home/user", "mode": "rw"}, **package}}
     install = "cp -r /package /tmp/p && pip install --quiet --no-build-isolation --no-index /tmp/p"
     first = start_container(ssh_image, ["bash", "-c", install], **options)
     assert first.wait(timeout=120)["StatusCode"] == 0, first.logs().decode()
@@ -92,24 +105,26 @@ def test_stops_cleanly_within_two_seconds(start_jupyter: StartContainer, start_s
 
 
 def test_a_service_that_cannot_start_ends_the_container_with_its_code(
-    start_container: StartContainer, jupyter_image: str, tmp_path: Any
+    start_container: StartContainer, jupyter_image: str, tmp_path: Path
 ) -> None:
     """Simulated by a broken JupyterLab configuration in the home."""
     (tmp_path / "jupyter_server_config.py").write_text("raise SystemExit(5)\n")
     tmp_path.chmod(0o755)
     container = start_container(
-        jupyter_image, volumes={str(tmp_path): {"bind": "/etc/jupyter", "mode": "ro"}},
+        jupyter_image,
+        volumes={str(tmp_path): {"bind": "/etc/jupyter", "mode": "ro"}},
     )
     assert container.wait(timeout=60)["StatusCode"] == 5
     assert "right after its start" in container.logs().decode()
 
 
 def test_a_home_that_cannot_be_written_costs_persistence_and_says_so(
-    start_container: StartContainer, ssh_image: str, tmp_path: Any
+    start_container: StartContainer, ssh_image: str, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o555)
     container = start_container(
-        ssh_image, ["bash", "-c", "echo $HOME; python -c 'import torch'"],
+        ssh_image,
+        ["bash", "-c", "echo $HOME; python -c 'import torch'"],
         volumes={str(tmp_path): {"bind": "/home/user", "mode": "ro"}},
     )
     assert container.wait(timeout=60)["StatusCode"] == 0, container.logs().decode()

@@ -32,9 +32,7 @@ def tools(*present: str) -> Callable[[str], str | None]:
         (("debootstrap",), 1000, True, False, "debootstrap", "root"),
     ],
 )
-def test_a_way_is_found(
-    present: tuple[str, ...], uid: int, sudo: bool, ids: bool, tool: str, mode: str
-) -> None:
+def test_a_way_is_found(present: tuple[str, ...], uid: int, sudo: bool, ids: bool, tool: str, mode: str) -> None:
     how = choose_bootstrap(tools(*present), uid, sudo=sudo, subordinate_ids=ids)
     assert how is not None
     assert (how.tool, how.mode) == (tool, mode)
@@ -42,7 +40,8 @@ def test_a_way_is_found(
 
 
 @pytest.mark.parametrize(
-    ("present", "ids"), [((), True), (("debootstrap",), True), (("mmdebstrap",), True), (("mmdebstrap", "newuidmap"), False)]
+    ("present", "ids"),
+    [((), True), (("debootstrap",), True), (("mmdebstrap",), True), (("mmdebstrap", "newuidmap"), False)],
 )
 def test_an_ordinary_user_without_what_it_takes_has_no_way(present: tuple[str, ...], ids: bool) -> None:
     assert choose_bootstrap(tools(*present), 1000, sudo=False, subordinate_ids=ids) is None

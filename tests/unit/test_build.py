@@ -23,13 +23,18 @@ STACK = default_stack()
 
 def test_the_command_names_everything_and_holds_no_secret_value(tmp_path: Path) -> None:
     mirrors = Mirrors(proxies=("https_proxy",))
-    command = build_command(STACK, "ssh", "abc", "gpu-launcher/root:bookworm", mirrors, {"ca": Path("/ca.pem")}, tmp_path)
+    secrets = {"ca": Path("/ca.pem")}
+    command = build_command(STACK, "ssh", "abc", "gpu-launcher/root:bookworm", mirrors, secrets, tmp_path)
     assert command[:3] == ["build", "--network", "host"]
     assert command[-1] == str(tmp_path)
     text = " ".join(command)
     for part in (
-        "--target ssh", "--tag gpu-launcher/ssh:cu128", "--build-arg SOURCE=abc", "--build-arg https_proxy ",
-        "--build-arg ROOT_IMAGE=gpu-launcher/root:bookworm", "--secret id=ca,src=/ca.pem",
+        "--target ssh",
+        "--tag gpu-launcher/ssh:cu128",
+        "--build-arg SOURCE=abc",
+        "--build-arg https_proxy ",
+        "--build-arg ROOT_IMAGE=gpu-launcher/root:bookworm",
+        "--secret id=ca,src=/ca.pem",
         f"--label gpu-launcher.torch={STACK.torch}",
     ):
         assert part in text
@@ -55,12 +60,15 @@ def test_a_locked_stack_whose_lock_is_missing_is_refused() -> None:
 Usage = namedtuple("Usage", "total used free")
 
 
-@pytest.mark.parametrize(("free", "have", "refused"), [(24, False, True), (26, False, False), (5, True, False), (3, True, True)])
+@pytest.mark.parametrize(
+    ("free", "have", "refused"), [(24, False, True), (26, False, False), (5, True, False), (3, True, True)]
+)
 def test_disk_is_checked_before_the_build(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, have: bool, refused: bool
 ) -> None:
-    monkeypatch.setattr(build, "_output", lambda _client, *arguments: str(tmp_path) if arguments[0] == "info" else ("id x" if have else ""))
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _path: Usage(100, 0, free * 10**9))
+    image = "id x" if have else ""
+    monkeypatch.setattr(build, "_output", lambda _client, *words: str(tmp_path) if words[0] == "info" else image)
+    monkeypatch.setattr("launcher.setup.build.shutil.disk_usage", lambda _path: Usage(100, 0, free * 10**9))
     if not refused:
         require_disk(STACK, BuildClient("docker", None))
         return
@@ -70,7 +78,7 @@ def test_disk_is_checked_before_the_build(
 
 def test_a_remote_engines_disk_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_output", lambda *_arguments: "/")
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _path: Usage(1, 1, 0))
+    monkeypatch.setattr("launcher.setup.build.shutil.disk_usage", lambda _path: Usage(1, 1, 0))
     require_disk(STACK, BuildClient("docker", "ssh://somewhere"))
 
 

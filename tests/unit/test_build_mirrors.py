@@ -36,7 +36,10 @@ def test_a_debian_machines_mirror_is_used(tmp_path: Path) -> None:
     put(tmp_path, "etc/os-release", "NAME=x\nID=debian\n")
     put(tmp_path, "etc/apt/sources.list.d/debian.sources", DEB822)
     mirrors = read_mirrors(tmp_path, {})
-    assert (mirrors.archive, mirrors.security) == ("http://mirror.example/debian", "http://mirror.example/debian-security")
+    assert (mirrors.archive, mirrors.security) == (
+        "http://mirror.example/debian",
+        "http://mirror.example/debian-security",
+    )
     written = secret_files(mirrors, "bookworm", tmp_path)["apt_sources"]
     assert "deb http://mirror.example/debian-security bookworm-security main" in written.read_text()
     assert written.stat().st_mode & 0o777 == 0o600
@@ -57,14 +60,22 @@ def test_the_variable_wins_over_the_machine(tmp_path: Path) -> None:
 
 
 def test_pip_settings_reach_both_installers_and_local_ones_are_left_out(tmp_path: Path) -> None:
-    put(tmp_path, "etc/pip.conf", "[global]\nindex-url = https://a.example/simple\nextra-index-url = file:///x/simple\n  https://b.example/simple\n")
+    put(
+        tmp_path,
+        "etc/pip.conf",
+        "[global]\nindex-url = https://a.example/simple\nextra-index-url = file:///x/simple\n  https://b.example/simple\n",
+    )
     mirrors = read_mirrors(tmp_path, {"PIP_TRUSTED_HOST": "a.example"})
     files = secret_files(mirrors, "bookworm", tmp_path)
     assert files["uv_conf"].read_text() == (
-        'index-url = "https://a.example/simple"\nextra-index-url = ["https://b.example/simple"]\nallow-insecure-host = ["a.example"]\n'
+        'index-url = "https://a.example/simple"\nextra-index-url = ["https://b.example/simple"]\n'
+        'allow-insecure-host = ["a.example"]\n'
     )
     assert files["pip_conf"].read_text().splitlines() == [
-        "[global]", "index-url = https://a.example/simple", "extra-index-url = https://b.example/simple", "trusted-host = a.example",
+        "[global]",
+        "index-url = https://a.example/simple",
+        "extra-index-url = https://b.example/simple",
+        "trusted-host = a.example",
     ]
 
 
@@ -85,4 +96,7 @@ def test_proxies_are_passed_by_name_so_that_no_value_shows_in_a_process_list(tmp
     put(tmp_path, "etc/apt/apt.conf.d/80proxy", 'Acquire::http::Proxy "http://proxy.example:3128";\n')
     mirrors = read_mirrors(tmp_path, {"https_proxy": "http://user:secret@proxy.example:3128", "NO_PROXY": "localhost"})
     assert mirrors.proxies == ("https_proxy", "NO_PROXY")
-    assert secret_files(mirrors, "bookworm", tmp_path)["apt_conf"].read_text() == 'Acquire::http::Proxy "http://proxy.example:3128";\n'
+    assert (
+        secret_files(mirrors, "bookworm", tmp_path)["apt_conf"].read_text()
+        == 'Acquire::http::Proxy "http://proxy.example:3128";\n'
+    )

@@ -61,4 +61,7 @@ def test_a_new_step_is_shown_at_once(view: BuildProgress, stream: io.StringIO) -
 
 
 def test_mount_options_are_left_out_of_a_step() -> None:
-    assert describe("base", "5/6", "RUN --mount=type=bind,source=a,target=b     sh /build/lay-out") == "base 5/6: RUN sh /build/lay-out"
+    assert (
+        describe("base", "5/6", "RUN --mount=type=bind,source=a,target=b     sh /build/lay-out")
+        == "base 5/6: RUN sh /build/lay-out"
+    )

@@ -41,7 +41,8 @@ def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     code = (
         "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\nopen({str(pid)!r}, 'w').write(str(child.pid))\n"
+        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(pid)!r}, 'w').write(str(child.pid))\n"
         "print('ready'); time.sleep(60)\n"
     )
 

@@ -78,6 +78,10 @@ def test_every_file_a_dockerfile_step_names_is_in_the_context() -> None:
     stack = default_stack()
     names = set(source_files(stack, "jupyter")) | set(source_files(stack, "ssh")) | {"images/stacks.toml"}
     words = (images_directory() / "Dockerfile").read_text().replace(",", " ").split()
-    used = {word.removeprefix("source=").rstrip("/") for word in words if word.removeprefix("source=").startswith(("images/", "envcheck/"))}
+    used = {
+        word.removeprefix("source=").rstrip("/")
+        for word in words
+        if word.removeprefix("source=").startswith(("images/", "envcheck/"))
+    }
     missing = [path for path in used if not any(name == path or name.startswith(f"{path}/") for name in names)]
     assert missing == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import UsageError
-from launcher.spec import BindMount, GpuRequest, environment_name, parse_variables, project_directory
+from launcher.host_paths import project_directory
+from launcher.spec import BindMount, GpuRequest, environment_name, parse_variables
 
 UUID = "GPU-8f3c2a10-0000-1111-2222-333344445555"
 
@@ -81,7 +82,7 @@ def test_engine_socket_is_refused(tmp_path: Path) -> None:
 
 def test_project_defaults_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert project_directory(None, tmp_path / "home", None) == tmp_path
+    assert project_directory(None, tmp_path.parent / "home", None) == tmp_path
     assert project_directory(None, tmp_path / "home", tmp_path) == tmp_path / "workspace"
 
 

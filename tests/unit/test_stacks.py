@@ -44,18 +44,27 @@ def test_the_base_lock_holds_the_versions_of_its_row(stack: object) -> None:
     assert isinstance(stack, Stack)
     pins = requirements(stack.lock("base"))
     assert {name: pins[name].split("+")[0] for name in ("torch", "torchvision", "torchaudio", "triton")} == {
-        "torch": stack.torch, "torchvision": stack.torchvision, "torchaudio": stack.torchaudio, "triton": stack.triton,
+        "torch": stack.torch,
+        "torchvision": stack.torchvision,
+        "torchaudio": stack.torchaudio,
+        "triton": stack.triton,
     }
     assert pins["nvidia-cudnn-cu12"] == stack.cudnn
     assert pins["nvidia-cuda-runtime-cu12"] == stack.cuda_runtime
     assert pins["nvidia-nccl-cu12"] == stack.nccl
 
 
-@pytest.mark.parametrize("path", sorted((images_directory() / "locks").glob("*/*.txt")), ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "path", sorted((images_directory() / "locks").glob("*/*.txt")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
 def test_every_locked_requirement_has_hashes_and_no_index_is_named(path: Path) -> None:
     text = path.read_text()
     blocks = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)
-    unhashed = [block.split("\n")[0] for block in blocks if "==" in block and not re.search(r"--hash=sha256:[0-9a-f]{64}", block)]
+    unhashed = [
+        block.split("\n")[0]
+        for block in blocks
+        if "==" in block and not re.search(r"--hash=sha256:[0-9a-f]{64}", block)
+    ]
     assert unhashed == []
     assert not re.search(r"https?://|--index|--find-links", text)
 
@@ -80,9 +89,15 @@ def test_what_is_asked_for_is_locked() -> None:
 
 def test_versions_of_the_stack_stand_only_in_stacks_toml_and_the_locks() -> None:
     stack = default_stack()
-    literals = [re.escape(value) for value in (stack.torch, stack.torchvision, stack.cuda, stack.cudnn, stack.cuda_runtime)]
+    literals = [
+        re.escape(value) for value in (stack.torch, stack.torchvision, stack.cuda, stack.cudnn, stack.cuda_runtime)
+    ]
     pattern = re.compile(rf"(?<![\d.])({'|'.join(literals)})(?![\d.])")
     files = [ROOT / "compose.yaml", ROOT / "images/Dockerfile"]
-    files += [path for folder in ("launcher", "images/build", "images/base", "images/jupyter", "images/ssh")
-              for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files += [
+        path
+        for folder in ("launcher", "images/build", "images/base", "images/jupyter", "images/ssh")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    ]
     assert [str(path.relative_to(ROOT)) for path in files if pattern.search(path.read_text())] == []

@@ -47,6 +47,39 @@ def test_two_ranks_give_the_curve_of_one(cli: Callable, npz: Path) -> None:
     assert alone["test_loss"] == pytest.approx(result["test_loss"], rel=1e-6)
 
 
+GRADIENT_PROGRAM = """
+import os, sys, torch
+from cifar10.batches import draw_epoch, move_to_device
+from cifar10.data import synthetic
+from cifar10.distributed import process_group, ranks_from_environment
+from cifar10.loop import build_learner, train_share
+from cifar10.settings import Settings
+
+cpu, ranks = torch.device("cpu"), ranks_from_environment(os.environ)
+data = move_to_device(synthetic(8, 1).train, cpu)
+with process_group(ranks, cpu):
+    learner = build_learner(Settings("simple", None, 1, 4, 1e-3), cpu, torch.float32, ranks)
+    learner.optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
+    for start, stop in ((0, 4), (4, 7), (7, 8)):
+        train_share(learner, data, draw_epoch(8, 0, 0, False, cpu), start, stop, ranks)
+if ranks.lead:
+    torch.save(learner.network.state_dict(), sys.argv[1])
+"""
+
+
+def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path) -> None:
+    """Steps on 4, 3 and 1 images: equal shares, unequal shares, a rank without one. Adam would hide a wrong scale."""
+    program = tmp_path / "program.py"
+    program.write_text(GRADIENT_PROGRAM)
+    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
+    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([sys.executable, program, "one.pt"], env=environ, check=True, timeout=120)
+    subprocess.run([sys.executable, *ranks, program, "two.pt"], env=environ, check=True, timeout=120)
+    one, two = (torch.load(name, weights_only=True) for name in ("one.pt", "two.pt"))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-5)
+
+
 def test_error_on_two_ranks_is_said_once(tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     path.write_bytes(b"PK\x03\x04 not really")

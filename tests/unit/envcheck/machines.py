@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401  (changes are passed on to the dataclasses, which know their types)
 """Invented machines for the tests of checks and verdicts: healthy ones, to be broken one fact at a time."""
 
 from __future__ import annotations

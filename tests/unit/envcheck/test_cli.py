@@ -153,6 +153,14 @@ def test_the_wrapper_is_not_misled_by_modules_in_the_working_directory(tmp_path:
     assert code == 0 and "cuda-init" in text
 
 
+def test_the_module_is_not_misled_by_modules_in_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('imported from the working directory')")
+    command = [sys.executable, "-m", "envcheck", "list"]
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_wrapper_follows_a_link_to_itself(tmp_path: Path) -> None:
     link = tmp_path / "bin" / "doctor"
     link.parent.mkdir()

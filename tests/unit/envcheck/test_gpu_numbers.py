@@ -48,7 +48,7 @@ def test_a_pytorch_that_sees_no_gpu_fails() -> None:
 
 
 def test_a_kernel_that_hangs_on_one_gpu_does_not_hide_the_other() -> None:
-    stages = {
+    stages: dict[str, dict[str, Any]] = {
         "init": {"count": 2},
         "describe 0": {"index": 0, "name": "A", "uuid": "GPU-0"},
         "run 0": {"wrong": 0, "seconds": 0.1},

@@ -1,0 +1,70 @@
+"""Faked machines (ENVCHECK_ROOT) and a hand-made CDI spec: what a card, its driver and its toolkit would leave behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+FAKE_DRIVERS = Path(__file__).parents[1] / "fakedrivers"
+DRIVER_LIBRARY = "/usr/lib/x86_64-linux-gnu/libcuda.so.1"
+SPEC_NAME = "nvidia.json"
+
+
+def machine(root: Path, *, card: bool, driver: bool = False) -> Path:
+    """The files of /sys and /dev that decide whether a card and its kernel module are there."""
+    root.mkdir()
+    if card:
+        device = root / "sys/bus/pci/devices/0000:01:00.0"
+        device.mkdir(parents=True)
+        for name, value in {"vendor": "0x10de", "class": "0x030200", "device": "0x2684"}.items():
+            (device / name).write_text(value + "\n")
+        if driver:
+            (device / "driver").symlink_to("../../../../bus/pci/drivers/nvidia")
+    if driver:
+        module = root / "sys/module/nvidia"
+        module.mkdir(parents=True)
+        (module / "version").write_text("580.65.06\n")
+        (root / "dev").mkdir()
+        (root / "dev/nvidiactl").touch()
+    return root
+
+
+def compile_driver(directory: Path) -> Path:
+    """The stand-in for libcuda.so.1; raises CalledProcessError or OSError where there is no C compiler."""
+    library = directory / "libcuda.so.1"
+    source = FAKE_DRIVERS / "libcuda.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True, capture_output=True)
+    return library
+
+
+def write_spec(directory: Path, *, library: Path | None = None, **environment: object) -> None:
+    """A spec of two GPUs and `all`: nodes that are /dev/null, a mount, and variables for every GPU.
+
+    `library` is mounted where the driver's libcuda would be; `environment` goes into the container.
+    """
+    mounts = [("/etc/os-release", "/usr/share/driver-note")] + ([(str(library), DRIVER_LIBRARY)] if library else [])
+    nodes = {"0": ["/dev/nvidia0"], "1": ["/dev/nvidia1"], "all": ["/dev/nvidia0", "/dev/nvidia1"]}
+    spec = {
+        "cdiVersion": "0.6.0",
+        "kind": "nvidia.com/gpu",
+        "containerEdits": {
+            "deviceNodes": [_node("/dev/nvidiactl")],
+            "env": ["DRIVER_NOTE=from-the-spec", *(f"{name}={value}" for name, value in environment.items())],
+            "mounts": [{"hostPath": h, "containerPath": c, "options": ["ro", "nosuid", "bind"]} for h, c in mounts],
+        },
+        "devices": [
+            {"name": name, "containerEdits": {"deviceNodes": [_node(path) for path in paths]}}
+            for name, paths in nodes.items()
+        ],
+    }
+    (directory / SPEC_NAME).write_text(json.dumps(spec))
+
+
+def remove_spec(directory: Path) -> None:
+    """The engine without a toolkit again."""
+    (directory / SPEC_NAME).unlink(missing_ok=True)
+
+
+def _node(path: str) -> dict[str, str]:
+    return {"path": path, "hostPath": "/dev/null"}
