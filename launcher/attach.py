@@ -44,14 +44,16 @@ def choose_gpus(
 
 def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: dict[str, str], share: bool) -> tuple[str, ...]:
     by_name = {str(gpu.index): gpu.uuid for gpu in gpus} | {gpu.uuid: gpu.uuid for gpu in gpus}
+    # What does not exist first: freeing the others would not help.
     for name in names:
         if name not in by_name:
             present = ", ".join(str(gpu.index) for gpu in gpus)
             raise UsageError(
                 f"there is no GPU {name} on this machine (present: {present})", "See them with: nvidia-smi -L"
             )
-        if by_name[name] in held and not share:
-            raise _held_error({by_name[name]: held[by_name[name]]})
+    taken = {uuid: held[uuid] for uuid in (by_name[name] for name in names) if uuid in held}
+    if taken and not share:
+        raise _held_error(taken)
     return tuple(by_name[name] for name in names)
 
 

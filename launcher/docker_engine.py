@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -134,8 +135,20 @@ class DockerEngine:
 
     def remove(self, name: str) -> None:
         with self._translated(), _absent_is_fine():
-            # v removes the anonymous volume behind /tmp; named ones stay.
-            self._client.remove_container(name, v=True, force=True)
+            try:
+                # v removes the anonymous volume behind /tmp; named ones stay.
+                self._client.remove_container(name, v=True, force=True)
+            except docker.errors.APIError as error:
+                # Somebody else is removing it: its volumes are in use until that is done.
+                if "already in progress" not in str(error.explanation):
+                    raise
+                self._wait_until_gone(name)
+
+    def _wait_until_gone(self, name: str) -> None:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            self._client.inspect_container(name)
+            time.sleep(0.1)
 
     def create_network(self, name: str, labels: Mapping[str, str], mtu: int | None) -> bool:
         """True when it was made, False when it was there."""
@@ -163,12 +176,16 @@ class DockerEngine:
     def volumes(self, label: str, sizes: bool = False) -> list[Volume]:
         with self._translated():
             rows = self._client.volumes(filters={"label": label})["Volumes"] or []
-            measured = (
-                {v["Name"]: (v.get("UsageData") or {}).get("Size") for v in self._client.df()["Volumes"]}
-                if sizes
-                else {}
-            )
+            measured = self._volume_sizes() if sizes else {}
         return [Volume(row["Name"], row.get("Labels") or {}, measured.get(row["Name"])) for row in rows]
+
+    def _volume_sizes(self) -> dict[str, int]:
+        """Bytes by volume; empty where the engine is measuring for somebody else, which it does once at a time."""
+        with suppress(docker.errors.APIError):
+            rows = self._client.df()["Volumes"] or []
+            sizes = {row["Name"]: (row.get("UsageData") or {}).get("Size", -1) for row in rows}
+            return {name: size for name, size in sizes.items() if size >= 0}
+        return {}
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
         with self._translated():

@@ -102,6 +102,13 @@ KNOWN_MESSAGES = (
         "Wait, or set a mirror.",
     ),
     KnownMessage(
+        r"cannot start a paused container|is paused, unpause",
+        ConflictError,
+        None,
+        "somebody has paused the container",
+        "Let it go on: docker unpause CONTAINER (docker ps names it), then run this again.",
+    ),
+    KnownMessage(
         r"bind source path does not exist|invalid mount config",
         NotReadyError,
         None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -27,3 +29,24 @@ def raise_on_signals() -> None:
 
 def _raise(number: int, _frame: FrameType | None) -> None:
     raise Interrupted(number)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals back until the block has ended, then raise the last one as Interrupted.
+
+    For a step and the registration of its undo, which a signal in between would part, and for the undoing itself,
+    which a second Ctrl-C must not cut short.
+    """
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda received, _: held.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if held:
+        raise Interrupted(held[-1])

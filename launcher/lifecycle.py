@@ -86,7 +86,7 @@ def deletable_volumes(context: Context, environment: Environment) -> list[Volume
 
 def _is_disposable(volume: Volume) -> bool:
     role = volume.labels.get(labels.ROLE)
-    return role == labels.ROLE_CACHE or (role == labels.ROLE_DATA and not volume.bytes)
+    return role == labels.ROLE_CACHE or (role == labels.ROLE_DATA and volume.bytes == 0)
 
 
 def remove(context: Context, environment: Environment, volumes: list[Volume]) -> None:

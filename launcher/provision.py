@@ -21,12 +21,11 @@ from launcher.spec import Mode
 
 @contextmanager
 def provisioned(
-    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, start: bool = True
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None
 ) -> Iterator[ContainerPlan]:
     """Create and start the first plan that the engine accepts; undo everything when the body raises.
 
     `plans` differ in how GPUs are attached; the next is tried only when the engine refuses the attachment.
-    With `start` False the container is only created.
     """
     engine = context.engine
     with ExitStack() as undo:
@@ -37,7 +36,7 @@ def provisioned(
             first.network, {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}, mtu
         ):
             undo.callback(_quietly, engine.remove_network, first.network)
-        started = _first_accepted(context, plans, mode, start, undo)
+        started = _first_accepted(context, plans, mode, undo)
         yield started
         undo.pop_all()
 
@@ -55,11 +54,11 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
 
 
 def _first_accepted(
-    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, start: bool, undo: ExitStack
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, undo: ExitStack
 ) -> ContainerPlan:
     for index, (plan, device) in enumerate(plans):
         try:
-            return _with_accepted_limits(context, plan, device, mode, start, undo)
+            return _with_accepted_limits(context, plan, device, mode, undo)
         except LauncherError as error:
             refused_attachment = (error.cause_id or "").startswith("container-")
             if not refused_attachment or index == len(plans) - 1:
@@ -68,21 +67,21 @@ def _first_accepted(
 
 
 def _with_accepted_limits(
-    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, start: bool, undo: ExitStack
+    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
 ) -> ContainerPlan:
     """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start fails once."""
     engine_id = context.engine.info().id.replace(":", "") or "engine"
     refused = context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
     if not refused.exists():
         try:
-            return _create_and_start(context, plan, device, mode, start, undo)
+            return _create_and_start(context, plan, device, mode, undo)
         except RlimitRefusedError:
             refused.touch()
-    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, mode, start, undo)
+    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, mode, undo)
 
 
 def _create_and_start(
-    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, start: bool, undo: ExitStack
+    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
 ) -> ContainerPlan:
     engine = context.engine
     with ExitStack() as attempt:
@@ -90,9 +89,8 @@ def _create_and_start(
             engine.create(plan)
             attempt.callback(_quietly, engine.remove, plan.name)
             _inject(context, plan, device, mode)
-        if start:
-            with context.progress.phase("start"):
-                engine.start(plan.name)
+        with context.progress.phase("start"):
+            engine.start(plan.name)
         undo.push(attempt.pop_all())
     return plan
 

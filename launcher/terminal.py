@@ -54,13 +54,17 @@ def run_in(context: Context, name: str, command: Sequence[str], variables: Seque
         context.engine.execute(name, ("rm", "-f", pid_file))
 
 
-def attach(context: Context, name: str) -> int:
-    """Start a created container with its output on ours and signals passed on; returns its exit code."""
-    process = subprocess.Popen([*docker_command(context), "start", "--attach", name], start_new_session=True)
+def follow(context: Context, name: str) -> int:
+    """Show a started container's output until it ends, stdout on stdout and stderr on stderr; returns its exit code.
+
+    From its log rather than by attaching: what was printed before we looked is not lost. A signal is passed on, and
+    the container is waited for: the trainer saves a checkpoint and ends by itself.
+    """
+    # In a session of its own, or Ctrl-C would end the reader before the last lines.
+    process = subprocess.Popen([*docker_command(context), "logs", "--follow", name], start_new_session=True)
     while True:
         try:
-            return process.wait()
+            process.wait()
+            return context.engine.wait(name)
         except Interrupted as interruption:
-            # The docker command is in a session of its own, or Ctrl-C would arrive twice: from the terminal and from
-            # here. The trainer saves a checkpoint and ends by itself.
             context.engine.kill(name, interruption.signal.name)

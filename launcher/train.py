@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from launcher.context import Context
 from launcher.engine import ContainerPlan, ExecResult
@@ -15,7 +16,7 @@ from launcher.plan import CACHE, DATA, Device, plan_one_off
 from launcher.provision import provisioned
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
-from launcher.terminal import attach, on_terminal, run_in
+from launcher.terminal import follow, on_terminal, run_in
 from launcher.up import Plans, examine_device, make_plans, prepare_project
 
 GATE = ("envcheck", "--json")
@@ -31,14 +32,15 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         if not request.skip_check:
             judge_gate(context.engine.execute(running.engine_name, GATE))
         return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))
-    with context.state.lock(f"up-{request.name}", f"a training run named {request.name} is going on"):
-        plans = make_plans(context, request, decision, choose_image("jupyter", request.stack))
-        ensure_image(context, "jupyter", request.stack)
-        prepare_project(context, request)
-        if not request.skip_check:
-            context.progress.say("Checking the environment (envcheck)")
-            judge_gate(_run_once(context, plans, GATE))
-        return _train_once(context, plans, arguments)
+    # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
+    request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
+    plans = make_plans(context, request, decision, choose_image("jupyter", request.stack))
+    ensure_image(context, "jupyter", request.stack)
+    prepare_project(context, request)
+    if not request.skip_check:
+        context.progress.say("Checking the environment (envcheck)")
+        judge_gate(_run_once(context, plans, GATE))
+    return _train_once(context, plans, arguments)
 
 
 def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:
@@ -105,8 +107,8 @@ def _train_once(context: Context, plans: Plans, arguments: Sequence[str]) -> int
     command = trainer_command(arguments, len(plans[0][1].gpus))
     once = _one_off(plans, command, on_terminal())
     try:
-        with provisioned(context, once.plans, None, start=False) as plan:
-            return attach(context, plan.name)
+        with provisioned(context, once.plans, None) as plan:
+            return follow(context, plan.name)
     finally:
         _clear(context, once)
 

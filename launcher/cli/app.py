@@ -13,7 +13,7 @@ import click
 from launcher import __version__
 from launcher.cli import access, build, listing, machine, run, stopping
 from launcher.cli import up as up_verb
-from launcher.cli.streams import discard_output, open_closed_streams
+from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
 from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.interrupt import Interrupted, raise_on_signals
@@ -88,8 +88,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _invoke(arguments: list[str], context: Context) -> object:
     # Not application.main: it turns a broken pipe into exit code 1.
-    with application.make_context("launcher", arguments, obj=context) as entered:
-        return application.invoke(entered)
+    try:
+        with application.make_context("launcher", arguments, obj=context) as entered:
+            return application.invoke(entered)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
 
 
 def split_at_separator(argv: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
@@ -114,13 +118,12 @@ def _guarded(command: Callable[[], object], context: Context, as_json: bool, deb
         # The reader has gone (launcher ls | head): not a failure, and nothing more can be printed.
         discard_output()
         return 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return report_error(_failure(error), as_json)
+        code = report_error(_failure(error), as_json)
+        flush_or_discard()
+        return code
 
 
 def _failure(error: Exception) -> LauncherError:

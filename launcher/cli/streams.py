@@ -29,3 +29,11 @@ def discard_output() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
+
+
+def flush_or_discard() -> None:
+    """Write what is left; where that fails the exit code must not change with it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_output()

@@ -105,7 +105,8 @@ def _bootstrap(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: Pr
         raise NotReadyError(
             "the base image can neither be pulled nor made: no registry answers, "
             "and mmdebstrap is missing or may not run",
-            f"{prefix}{INSTALL} (Fedora: {prefix}dnf install debootstrap debian-keyring), then run this again as root",
+            f"{prefix}{INSTALL} (Fedora: {prefix}dnf install debootstrap debian-keyring), "
+            "then run this again as root, or as a user who has uidmap's newuidmap",
         )
     with tempfile.TemporaryDirectory(prefix="gpu-launcher-root-") as name:
         directory = Path(name)

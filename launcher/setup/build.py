@@ -67,9 +67,7 @@ def build_image(
     with progress.phase(f"image {target}"):
         _build(stack, target, source, root, client, mirrors, progress)
     current, _ = _inspect(client, reference)
-    if identifier and identifier != current:
-        # Kept by the engine when a container still uses it; else it would only hold disk.
-        _output(client, "image", "rm", identifier)
+    _remove_replaced(client, target)
     return BuildResult(reference, current, source, built=True, seconds=time.monotonic() - started)
 
 
@@ -131,6 +129,13 @@ def _build(
         done = run_streaming(client.command(*arguments), view.line, environment=client.environment())
     if done.code:
         raise build_error(done.tail, f"the image {image_reference(stack, target)} could not be built", progress)
+
+
+def _remove_replaced(client: BuildClient, target: str) -> None:
+    """Remove images of `target` that lost their name to a newer one; the engine keeps those a container still uses."""
+    filters = ["--filter", "dangling=true", "--filter", f"label=gpu-launcher.target={target}"]
+    for replaced in _output(client, "image", "ls", "--quiet", *filters).split():
+        _output(client, "image", "rm", replaced)
 
 
 def _inspect(client: BuildClient, reference: str) -> tuple[str, str]:

@@ -38,10 +38,10 @@ def compile_driver(directory: Path) -> Path:
     return library
 
 
-def write_spec(directory: Path, *, library: Path | None = None, **environment: object) -> None:
-    """A spec of two GPUs and `all`: nodes that are /dev/null, a mount, and variables for every GPU.
+def write_spec(directory: Path, *, library: Path | None = None) -> None:
+    """A spec of two GPUs and `all`: nodes that are /dev/null, a mount, and a variable.
 
-    `library` is mounted where the driver's libcuda would be; `environment` goes into the container.
+    `library` is mounted where the driver's libcuda would be.
     """
     mounts = [("/etc/os-release", "/usr/share/driver-note")] + ([(str(library), DRIVER_LIBRARY)] if library else [])
     nodes = {"0": ["/dev/nvidia0"], "1": ["/dev/nvidia1"], "all": ["/dev/nvidia0", "/dev/nvidia1"]}
@@ -50,7 +50,7 @@ def write_spec(directory: Path, *, library: Path | None = None, **environment: o
         "kind": "nvidia.com/gpu",
         "containerEdits": {
             "deviceNodes": [_node("/dev/nvidiactl")],
-            "env": ["DRIVER_NOTE=from-the-spec", *(f"{name}={value}" for name, value in environment.items())],
+            "env": ["DRIVER_NOTE=from-the-spec"],
             "mounts": [{"hostPath": h, "containerPath": c, "options": ["ro", "nosuid", "bind"]} for h, c in mounts],
         },
         "devices": [

@@ -41,16 +41,18 @@ class Run:
 
 
 Launch = Callable[..., Run]
+# Shared, so that these tests do not depend on whether another holds them.
+ALL_GPUS = ("--mode", "jupyter", "--gpus", "all", "--share")
 
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Faked roots: no card; a card without driver; a card with a loaded driver module but no toolkit."""
+    """Faked roots: no card; a card without driver; a card with a loaded driver module."""
     base = tmp_path_factory.mktemp("machines")
     return {
         "no card": machine(base / "none", card=False),
         "card without driver": machine(base / "card", card=True),
-        "no card but a driver": machine(base / "driver", card=False, driver=True),
+        "card with driver": machine(base / "driver", card=True, driver=True),
     }
 
 
@@ -61,16 +63,17 @@ def launch(
     machines: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Launch:
-    """Run bin/launcher for one user with one project: launch(*arguments, on="no card")."""
+    """Run bin/launcher for one user with one project: launch(*arguments, on="no card", environ={...})."""
     home, project = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("project")
     os.chown(project, 1000, 1000)
     # Outside the engine's network, where packages can be had.
     subprocess.run([str(ROOT / "bin/launcher"), "--version"], check=True, stdout=subprocess.DEVNULL)
 
-    def run(*arguments: str, on: str = "no card") -> Run:
-        environ = {"HOME": str(home), "ENVCHECK_ROOT": str(machines[on])}
-        environ |= {name: str(home / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
-        done = private_engine.run(str(ROOT / "bin/launcher"), *arguments, environ=environ, cwd=project)
+    def run(*arguments: str, on: str = "no card", environ: dict[str, str] | None = None) -> Run:
+        own = {"HOME": str(home), "ENVCHECK_ROOT": str(machines[on])}
+        own |= {name: str(home / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+        own |= environ or {}
+        done = private_engine.run(str(ROOT / "bin/launcher"), *arguments, environ=own, cwd=project)
         assert "Traceback" not in done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
 
@@ -114,10 +117,13 @@ def nothing_left(private_engine: PrivateEngine) -> Iterator[None]:
 
 def test_all_gpus_are_injected_and_recorded(holder: Any, private_engine: PrivateEngine) -> None:
     assert (holder["device"], holder["gpus"], holder["gpu_verified"]) == ("gpu", ["0", "1"], False)
-    inside = private_engine.docker(
-        "exec", holder["container_id"], "sh", "-c", "ls /dev/nvidia*; echo $DRIVER_NOTE; head -c 6 /usr/share/driver-note"
+    # The engine gives the spec's variables to the container's first process, which passes them on in this file.
+    script = (
+        "ls /dev/nvidia*; grep -ao DRIVER_NOTE=from-the-spec /run/gpu-launcher/environment; cat /usr/share/driver-note"
     )
-    assert inside.split("\n") == ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "from-the-spec", "PRETTY"]
+    inside = private_engine.docker("exec", holder["container_id"], "sh", "-c", script).splitlines()
+    assert inside[:4] == ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "DRIVER_NOTE=from-the-spec"]
+    assert "\n".join(inside[4:]) == Path("/etc/os-release").read_text().strip()
     container = json.loads(private_engine.docker("inspect", holder["container_id"]))[0]
     assert container["Config"]["Labels"]["gpu-launcher.gpus"] == '["0", "1"]'
     assert container["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["nvidia.com/gpu=all"]
@@ -156,7 +162,7 @@ def test_auto_with_a_card_is_refused_when_every_gpu_is_held(launch: Launch, spec
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_share_attaches_a_held_gpu_and_a_stopped_one_is_free(
+def test_share_attaches_a_gpu_that_another_environment_holds(
     holder: Any, launch: Launch, spec: Callable[..., None], private_engine: PrivateEngine
 ) -> None:
     spec()
@@ -191,7 +197,7 @@ def test_gpus_without_driver_libraries_are_an_error_and_leave_nothing(
     launch: Launch, spec: Callable[..., None]
 ) -> None:
     spec()
-    done = launch("up", "broken", "--mode", "jupyter", "--gpus", "all", "--share", "--json")
+    done = launch("up", "broken", *ALL_GPUS, "--json")
     assert done.code == 3
     assert done.json["error"]["cause_id"] == "container-driver-libs-missing"
 
@@ -201,8 +207,8 @@ def test_a_failing_cuda_init_is_named_by_its_number_and_leaves_nothing(
     launch: Launch, spec: Callable[..., None], fake_libcuda: Path
 ) -> None:
     """Simulated: a libcuda whose cuInit returns 803."""
-    spec(library=fake_libcuda, FAKE_CUDA_INIT=803)
-    done = launch("up", "broken", "--mode", "jupyter", "--gpus", "all", "--share", "--json")
+    spec(library=fake_libcuda)
+    done = launch("up", "broken", *ALL_GPUS, "-e", "FAKE_CUDA_INIT=803", "--json")
     assert (done.code, done.json["error"]["cause_id"]) == (3, "cuda-compat-mismatch")
     assert "803" in done.json["error"]["cause"]
 
@@ -212,8 +218,8 @@ def test_a_kernel_on_every_gpu_is_what_verifies_them(
     launch: Launch, spec: Callable[..., None], fake_libcuda: Path
 ) -> None:
     """Simulated: a libcuda with two devices, which runs the proof's kernel on the CPU."""
-    spec(library=fake_libcuda, FAKE_CUDA_COUNT=2)
-    done = launch("up", "proven", "--mode", "jupyter", "--gpus", "all", "--share", "--json")
+    spec(library=fake_libcuda)
+    done = launch("up", "proven", *ALL_GPUS, "-e", "FAKE_CUDA_COUNT=2", "--json")
     try:
         assert done.code == 0, done.stderr
         assert (done.json["device"], done.json["gpu_verified"]) == ("gpu", True)
@@ -226,8 +232,8 @@ def test_fewer_gpus_inside_than_were_attached_is_an_error(
     launch: Launch, spec: Callable[..., None], fake_libcuda: Path
 ) -> None:
     """Simulated: a libcuda with one device where two were attached."""
-    spec(library=fake_libcuda, FAKE_CUDA_COUNT=1)
-    done = launch("up", "partial", "--mode", "jupyter", "--gpus", "all", "--share", "--json")
+    spec(library=fake_libcuda)
+    done = launch("up", "partial", *ALL_GPUS, "-e", "FAKE_CUDA_COUNT=1", "--json")
     assert done.code == 3
     assert "2 GPU(s) were attached but 1" in done.json["error"]["cause"]
 
@@ -249,8 +255,12 @@ def test_a_card_without_a_driver_is_an_error_that_names_the_driver(launch: Launc
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_working_driver_without_spec_or_runtime_is_an_error_that_names_the_toolkit(launch: Launch) -> None:
-    done = launch("up", "toolkit", "--mode", "jupyter", "--json", on="no card but a driver")
+def test_a_working_driver_without_spec_or_runtime_is_an_error_that_names_the_toolkit(
+    launch: Launch, fake_libcuda: Path
+) -> None:
+    """Simulated: the card, its kernel module, and a libcuda that initialises."""
+    driver = {"LD_LIBRARY_PATH": str(fake_libcuda.parent)}
+    done = launch("up", "toolkit", "--mode", "jupyter", "--json", on="card with driver", environ=driver)
     assert (done.code, done.json["error"]["cause_id"]) == (3, "container-no-gpu-runtime")
     assert "NVIDIA Container Toolkit" in done.json["error"]["cause"]
     assert "launcher setup" in done.json["error"]["next"]

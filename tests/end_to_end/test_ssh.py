@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,9 +37,13 @@ def test_the_host_key_is_checked(shared_ssh: Started, tmp_path: Path) -> None:
     assert done.returncode == 255 and "host key" in done.stderr.lower()
 
 
-def test_other_keys_and_passwords_are_refused(shared_ssh: Started) -> None:
-    done = ssh(shared_ssh, "true", "-o", "IdentityFile=/nonexistent", "-o", "IdentityAgent=none", "-F", "/dev/null")
-    assert done.returncode == 255
+def test_other_keys_and_passwords_are_refused(shared_ssh: Started, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "stranger")], check=True)
+    options = ["-F", "/dev/null", "-i", str(tmp_path / "stranger"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+    options += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    port = str(shared_ssh.result["port"])
+    done = subprocess.run(["ssh", *options, "-p", port, "user@127.0.0.1", "true"], capture_output=True, text=True)
+    assert done.returncode == 255 and "Permission denied (publickey)" in done.stderr
 
 
 def test_remote_forwarding_and_pivoting_are_refused(shared_ssh: Started) -> None:

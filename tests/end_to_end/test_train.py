@@ -34,7 +34,7 @@ def test_one_off_container_trains_and_leaves_only_the_callers_files(
     assert (project / result["checkpoint"]).exists() and (project / "run/metrics.csv").exists()
     assert owners(project) == {1234}
     assert {c.id for c in docker_client.containers.list(all=True)} <= before
-    assert not docker_client.volumes.list(filters={"label": "gpu-launcher.name=work-train"})
+    assert not docker_client.volumes.list(filters={"label": f"gpu-launcher.project={project}"})
 
 
 def test_a_running_environment_of_the_project_is_used(

@@ -14,10 +14,28 @@ from tests.images.containers import HARDENED, StartContainer
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
+    from docker.models.volumes import Volume
 
 
 @pytest.fixture
-def start_container(docker_client: docker.DockerClient) -> Iterator[StartContainer]:
+def volumes(docker_client: docker.DockerClient) -> Iterator[list[Volume]]:
+    """Volumes to remove after the containers that use them."""
+    made: list[Volume] = []
+    yield made
+    for volume in made:
+        volume.remove(force=True)
+
+
+@pytest.fixture
+def volume(docker_client: docker.DockerClient, volumes: list[Volume]) -> str:
+    """Name of a fresh volume."""
+    made = docker_client.volumes.create()
+    volumes.append(made)
+    return str(made.name)
+
+
+@pytest.fixture
+def start_container(docker_client: docker.DockerClient, volumes: list[Volume]) -> Iterator[StartContainer]:
     """Call: start_container(image, command=None, uid=1000, **docker options). Hardened; ports on loopback only."""
     started: list[Container] = []
 
@@ -30,14 +48,6 @@ def start_container(docker_client: docker.DockerClient) -> Iterator[StartContain
     yield start
     for container in started:
         container.remove(force=True, v=True)
-
-
-@pytest.fixture
-def volume(docker_client: docker.DockerClient) -> Iterator[str]:
-    """Name of a fresh volume, removed afterwards."""
-    made = docker_client.volumes.create()
-    yield str(made.name)
-    made.remove(force=True)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,6 @@ def test_pip_install_persists_over_containers_and_torch_stays_the_images(
     install = "cp -r /package /tmp/p && pip install --quiet --no-build-isolation --no-index /tmp/p"
     first = start_container(ssh_image, ["bash", "-c", install], **options)
     assert first.wait(timeout=120)["StatusCode"] == 0, first.logs().decode()
-    first.remove(v=True)
     second = start_container(
         ssh_image, ["python", "-c", "import tiny, torch; print(tiny.value, tiny.__file__, torch.__file__)"], **options
     )

@@ -8,8 +8,8 @@ import subprocess
 
 from launcher.errors import NotReadyError
 
-# The OpenSSH client logs in to environments; the compiler makes the fake driver libraries.
-PROGRAMS = {"ssh": ("openssh-client",), "cc": ("gcc", "libc6-dev"), "git": ("git",)}
+# OpenSSH and rsync log in to environments; the compiler makes the fake driver libraries.
+PROGRAMS = {"ssh": ("openssh-client",), "rsync": ("rsync",), "cc": ("gcc", "libc6-dev"), "git": ("git",)}
 
 
 def install_missing_programs() -> None:

@@ -200,7 +200,7 @@ def test_repository_is_trusted_through_the_pinned_key_only() -> None:
     [
         ({"engine": EngineState.REFUSES}, "group docker", "administrator"),
         ({"engine_source": "DOCKER_HOST", "engine_url": "tcp://gone:2375"}, "DOCKER_HOST names", "unset DOCKER_HOST"),
-        ({"engine_source": "context lab", "engine_url": "unix:///x"}, "context lab names", "docker context use default"),
+        ({"engine_source": "context lab", "engine_url": "unix:///x"}, "context lab names", "context use default"),
         ({"engine_packages": ("podman",), "engine_programs": ("/usr/bin/podman",)}, "Podman", "podman.socket"),
         ({"other_sockets": ("/run/user/7/docker.sock",)}, "/run/user/7/docker.sock", "DOCKER_HOST=unix:///run"),
         ({"engine": EngineState.DEAD}, "nothing answers there", "remove the file"),
