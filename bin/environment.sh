@@ -40,16 +40,23 @@ prepare_environment() {
         is_current "$environment" "$2" && return
     fi
     shift
+    before_making "$@"
     make_environment "$@"
     trap - HUP INT TERM
     exec 9>&-
+}
+
+# What a wrapper looks at before anything is downloaded: bin/launcher has something to look at.
+before_making() {
+    :
 }
 
 # Makes $environment from the lock file $1; the caller's arguments follow (looked through for --yes).
 make_environment() {
     lock=$1
     shift
-    find_python "$@"
+    find_python
+    "$python" -I -c 'import ensurepip, venv' 2> /dev/null || install_venv_module "$@"
     mkdir -p -- "${environment%/*}" || not_ready "cannot make ${environment%/*}" "Name a directory of yours: XDG_CACHE_HOME=DIRECTORY"
     # The kernel drops the lock when the last holder ends, however it ends: there are no stale locks to guess about.
     exec 9> "$environment.lock"
@@ -113,7 +120,7 @@ failed_install() {
         "Check pip's index, proxy and certificate settings ($python -m pip config list); all of pip's output: $environment.log"
 }
 
-# Sets $python to the real path of a Python >= 3.10 that can make environments. The real path, because a link such as
+# Sets $python to the real path of a Python >= 3.10. The real path, because a link such as
 # python3 would move to another version under the environment, and a version manager's shim costs 0.1 s a start.
 find_python() {
     python=
@@ -131,7 +138,6 @@ find_python() {
     done
     [ -n "$version" ] || not_ready "Python 3 was not found on PATH" "Install Python 3.10 or newer"
     [ -n "$python" ] || not_ready "Python $version is too old: 3.10 or newer is needed" "Install a newer python3 and put it first on PATH"
-    "$python" -I -c 'import ensurepip, venv' 2> /dev/null || install_venv_module "$@"
 }
 
 # Debian and Ubuntu keep the venv module's other half, ensurepip, in a package of its own.

@@ -76,7 +76,7 @@ def plan_container(
     plan = ContainerPlan(
         name=name,
         image=image.reference,
-        command=(request.mode.value,),
+        command=("serve",),
         uid=caller.uid,
         gid=caller.gid,
         groups=caller.groups,

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import lacking
+from tests.conftest import ROOT, RunLauncher, lacking
 from tests.end_to_end.engine_programs import UnavailableError
-from tests.end_to_end.private_engine import PrivateEngine, cache_directory, private_engine as running_private_engine
+from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
+from tests.end_to_end.private_engine import PrivateEngine, cache_directory
+from tests.end_to_end.private_engine import private_engine as running_private_engine
+
+if TYPE_CHECKING:
+    import docker
+
+LaunchShared = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,3 +92,80 @@ def outside_the_checkout(tmp_path: Path) -> Path:
     project.mkdir()
     os.chown(project, 1000, 1000)
     return project
+
+
+@pytest.fixture
+def up(run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path) -> Iterator[Up]:
+    """Start environments: up("jupyter", *more, uid=1234); everything started is removed afterwards."""
+    names: list[str] = []
+
+    def start(
+        mode: str, *arguments: str, uid: int = 1234, name: str | None = None, project: Path | None = None
+    ) -> Started:
+        chosen = name or new_name(mode)
+        names.append(chosen)
+        directory = project or project_of(tmp_path / "project", uid)
+        done = run_launcher("up", chosen, "--mode", mode, "--yes", "--json", *arguments, cwd=directory)
+        assert done.code == 0, done.stderr
+        return started_from(done.stdout, done.stderr, directory)
+
+    yield start
+    for name in dict.fromkeys(names):
+        run_launcher("rm", name, "--yes")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_volumes(docker_client: docker.DockerClient) -> Iterator[None]:
+    """Training keeps a user's data and cache volumes on purpose; those that were not there before go at the end."""
+    import docker
+
+    from launcher import labels
+
+    filters = [{"label": f"{labels.ROLE}={role}"} for role in (labels.ROLE_CACHE, labels.ROLE_DATA)]
+
+    def found() -> set[str]:
+        return {volume.name for wanted in filters for volume in docker_client.volumes.list(filters=wanted)}
+
+    before = found()
+    yield
+    for name in found() - before:
+        with suppress(docker.errors.APIError):
+            docker_client.volumes.get(name).remove()
+
+
+@pytest.fixture(scope="session")
+def shared_launcher(tmp_path_factory: pytest.TempPathFactory) -> LaunchShared:
+    """bin/launcher with one home for all environments that tests share."""
+    home = tmp_path_factory.mktemp("shared-home")
+
+    def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")} | {"HOME": str(home)}
+        argv = [str(ROOT / "bin/launcher"), *arguments]
+        return subprocess.run(argv, cwd=cwd, env=environ, capture_output=True, text=True, timeout=900)
+
+    return run
+
+
+def _shared(mode: str, launcher: LaunchShared, directory: Path) -> Iterator[Started]:
+    project, name = project_of(directory, 1234), new_name(mode)
+    done = launcher("up", name, "--mode", mode, "--yes", "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    yield started_from(done.stdout, done.stderr, project)
+    removed = launcher("rm", name, "--yes", cwd=project)
+    assert removed.returncode == 0, removed.stderr
+
+
+@pytest.fixture(scope="session")
+def shared_jupyter(
+    jupyter_image: str, shared_launcher: LaunchShared, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Started]:
+    """A JupyterLab environment of uid 1234, for tests that leave it as it is."""
+    yield from _shared("jupyter", shared_launcher, tmp_path_factory.mktemp("shared") / "project")
+
+
+@pytest.fixture(scope="session")
+def shared_ssh(
+    ssh_image: str, shared_launcher: LaunchShared, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Started]:
+    """An SSH environment of uid 1234, for tests that leave it as it is."""
+    yield from _shared("ssh", shared_launcher, tmp_path_factory.mktemp("shared") / "project")

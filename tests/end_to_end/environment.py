@@ -28,6 +28,9 @@ class Started:
         return str(self.result["name"])
 
 
+Up = Callable[..., Started]
+
+
 def new_name(mode: str) -> str:
     """A name no other test has."""
     return f"test-{secrets.token_hex(3)}-{mode}"

@@ -1,4 +1,4 @@
-"""Faked machines (ENVCHECK_ROOT) and a hand-made CDI spec: what a card, its driver and its toolkit would leave behind."""
+"""Faked machines (ENVCHECK_ROOT) and a hand-made CDI spec: what a card, driver and toolkit would leave behind."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,10 @@ STOP_SECONDS = 60.0
 LOCK_SECONDS = 600.0
 CACHE_VARIABLE = "GPU_LAUNCHER_TESTS_ENGINE"
 # --kill-child: the kernel ends every process in the engine's process namespace when `unshare` ends.
-NAMESPACES = ("unshare", "--net", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child", "--mount-proc")
+NAMESPACES = (
+    *("unshare", "--net", "--mount", "--propagation", "slave"),
+    *("--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 # `unshare` itself ends with the test run, also when that is killed.
 TIED_TO_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 

@@ -73,7 +73,7 @@ def clone(person: Person) -> Path:
         if (ROOT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, directory / name)
-    subprocess.run(["chown", "-R", f"{person.uid}:", str(directory)], check=True)
+    subprocess.run(["chown", "-R", f"{person.name}:", str(directory)], check=True)
     return directory
 
 

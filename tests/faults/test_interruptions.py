@@ -180,7 +180,8 @@ def test_jupyterlab_killed_inside_is_unhealthy_and_repaired(
     url = up(shared)["url"]
     script = "import os,pathlib,signal\n" + (
         "for p in pathlib.Path('/proc').glob('[0-9]*'):\n"
-        "    if int(p.name) != os.getpid() and b'/jupyter-lab' in (p / 'cmdline').read_bytes(): os.kill(int(p.name), signal.SIGKILL)\n"
+        "    if int(p.name) != os.getpid() and b'/jupyter-lab' in (p / 'cmdline').read_bytes():\n"
+        "        os.kill(int(p.name), signal.SIGKILL)\n"
     )
     # Past the first seconds, in which a service that ends takes its container with it.
     container = docker_client.containers.get(engine_name(name_of(shared)))

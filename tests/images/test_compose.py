@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.conftest import lacking
+
 if TYPE_CHECKING:
     import docker
 
@@ -48,7 +50,7 @@ def compose() -> Compose:
     """Call: compose(*arguments, **variables): the command's result; the caller's own settings do not count."""
     command = compose_command()
     if command is None:
-        pytest.skip("no docker compose here")
+        lacking("no docker compose here")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAUNCHER_", "COMPOSE_"))}
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,7 @@ def test_the_engine_gets_exactly_this() -> None:
     assert found[labels.NAME] == "work-jupyter" and found[labels.OWNER] == "1234" and found[labels.PORT] == "8888"
     assert config == {
         "Image": "gpu-launcher/jupyter:cu128",
-        "Cmd": ["jupyter"],
+        "Cmd": ["serve"],
         "User": "1234:1235",
         "Env": ["https_proxy=http://proxy:3128", "NVIDIA_VISIBLE_DEVICES=void"],
         "Tty": False,
