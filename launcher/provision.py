@@ -14,6 +14,7 @@ from launcher.engine import ContainerPlan, Engine
 from launcher.errors import ConflictError, LauncherError, RlimitRefusedError
 from launcher.host import route_mtu
 from launcher.inject import InjectedFile, archive
+from launcher.interrupt import uninterrupted
 from launcher.network import certificate_bundle
 from launcher.plan import CACHE, DATA, HOME, RUN, Device, request_json
 from launcher.spec import Mode
@@ -28,17 +29,21 @@ def provisioned(
     `plans` differ in how GPUs are attached; the next is tried only when the engine refuses the attachment.
     """
     engine = context.engine
-    with ExitStack() as undo:
+    undo = ExitStack()
+    try:
         first = plans[0][0]
         _create_volumes(engine, first, undo)
         mtu = route_mtu() if context.endpoint.local else None
-        if engine.create_network(
-            first.network, {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}, mtu
-        ):
-            undo.callback(_quietly, engine.remove_network, first.network)
-        started = _first_accepted(context, plans, mode, undo)
-        yield started
-        undo.pop_all()
+        names = {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}
+        with uninterrupted():
+            if engine.create_network(first.network, names, mtu):
+                undo.callback(_quietly, engine.remove_network, first.network)
+        yield _first_accepted(context, plans, mode, undo)
+    except BaseException:
+        # A second Ctrl-C must not cut the undoing short.
+        with uninterrupted():
+            undo.close()
+        raise
 
 
 def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> None:
@@ -49,8 +54,10 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
         if mount.volume not in existing:
             own = mount.container not in shared
             owner = {labels.OWNER: plan.labels[labels.OWNER]}
-            engine.create_volume(mount.volume, plan.labels if own else owner | {labels.ROLE: shared[mount.container]})
-            undo.callback(_quietly, engine.remove_volume, mount.volume)
+            found = plan.labels if own else owner | {labels.ROLE: shared[mount.container]}
+            with uninterrupted():
+                engine.create_volume(mount.volume, found)
+                undo.callback(_quietly, engine.remove_volume, mount.volume)
 
 
 def _first_accepted(
@@ -86,8 +93,9 @@ def _create_and_start(
     engine = context.engine
     with ExitStack() as attempt:
         with context.progress.phase("create"):
-            engine.create(plan)
-            attempt.callback(_quietly, engine.remove, plan.name)
+            with uninterrupted():
+                engine.create(plan)
+                attempt.callback(_quietly, engine.remove, plan.name)
             _inject(context, plan, device, mode)
         with context.progress.phase("start"):
             engine.start(plan.name)

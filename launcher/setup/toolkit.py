@@ -22,7 +22,7 @@ CDI_SPECIFICATION = "/var/run/cdi/nvidia.yaml"
 
 def keyring_command() -> str:
     """Shell: download the signing key, compare its fingerprint, and only then install it for apt."""
-    primary = "$1 == \"pub\" { primary = 1 } $1 == \"fpr\" && primary { print $10; primary = 0 }"
+    primary = '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }'
     return (
         "set -e; export GNUPGHOME=$(mktemp -d); trap 'rm -rf \"$GNUPGHOME\"' EXIT; "
         f'curl -fsSL {REPOSITORY}/gpgkey -o "$GNUPGHOME/key"; '

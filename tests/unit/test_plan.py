@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from launcher import labels
-from launcher.docker_engine import container_config
+from launcher.container_config import container_config
 from launcher.engine import Attachment, ContainerPlan
 from launcher.host import Caller
 from launcher.plan import Device, ImageChoice, Machine, plan_container, plan_one_off, request_json
