@@ -39,6 +39,7 @@ def clone(tmp_path: Path, wheel: Path) -> Path:
     (root / "launcher/cli").mkdir(parents=True)
     shutil.copytree(ROOT / "bin", root / "bin")
     (root / "launcher/__init__.py").touch()
+    (root / "launcher/device.py").write_text("def main():\n    pass\n")
     (root / "launcher/cli/__init__.py").write_text(STAND_IN)
     lock(root, wheel)
     return root

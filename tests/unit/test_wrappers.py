@@ -66,6 +66,15 @@ def test_two_first_runs_at_once_both_succeed(clone: Path) -> None:
     assert sum(b"made it in" in err for _, err in results) == 1, results
 
 
+def test_the_gpu_rule_can_refuse_before_anything_is_made(run_clone: Run, clone: Path) -> None:
+    """The rule itself is simulated: a stand-in that prints its line and refuses."""
+    (clone / "launcher/device.py").write_text("def main():\n    print('the rule')\n    raise SystemExit(3)\n")
+    refused = run_clone("up", "--mode", "ssh")
+    assert (refused.returncode, refused.stdout, refused.stderr) == (3, "the rule\n", "")
+    assert not (clone / ".venv").exists()
+    assert run_clone("version").returncode == 0
+
+
 def test_wrong_hash_is_refused_in_two_lines(run_clone: Run, clone: Path, tmp_path: Path) -> None:
     lock(clone, make_wheel(tmp_path, "1"), sha256="0" * 64)
     done = run_clone("version")
