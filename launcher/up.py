@@ -40,6 +40,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
             return _repair(context, request, existing)
         if existing is None:
             refuse_other_volumes(context, request)
+        checked_port(request.port)
         # GPUs before the image: a run that must fail does so before anything is downloaded.
         plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
         ensure_image(context, request.mode.value, request.stack)
