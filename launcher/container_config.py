@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from docker.types import LogConfig, Mount, Ulimit
-
 from launcher.engine import Attachment, ContainerPlan
 
 
@@ -28,8 +26,8 @@ def container_config(plan: ContainerPlan) -> dict[str, Any]:
 
 def host_config(plan: ContainerPlan) -> dict[str, Any]:
     """The HostConfig part: no privileges, no capabilities beyond the plan's, loopback ports only."""
-    mounts = [Mount(target, source, type="bind", read_only=read_only) for source, target, read_only in plan.binds]
-    mounts += [Mount(mount.container, mount.volume, type="volume") for mount in plan.volumes]
+    mounts = [_mount("bind", source, target, read_only) for source, target, read_only in plan.binds]
+    mounts += [_mount("volume", mount.volume, mount.container) for mount in plan.volumes]
     config: dict[str, Any] = {
         "Mounts": mounts,
         "NetworkMode": plan.network,
@@ -43,15 +41,19 @@ def host_config(plan: ContainerPlan) -> dict[str, Any]:
         "PidsLimit": plan.pids,
         "ShmSize": plan.shm_bytes,
         "Ulimits": _ulimits(plan),
-        "LogConfig": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
     }
     return config | (_gpu_config(plan.attachment) if plan.attachment else {})
 
 
-def _ulimits(plan: ContainerPlan) -> list[Ulimit]:
+def _mount(kind: str, source: str, target: str, read_only: bool = False) -> dict[str, Any]:
+    return {"Type": kind, "Source": source, "Target": target, "ReadOnly": read_only}
+
+
+def _ulimits(plan: ContainerPlan) -> list[dict[str, Any]]:
     """Pinned memory and RDMA need memlock: https://docs.nvidia.com/deeplearning/frameworks/user-guide/index.html"""
-    stack = Ulimit(name="stack", soft=64 << 20, hard=64 << 20)
-    return [Ulimit(name="memlock", soft=-1, hard=-1), stack] if plan.unlimited_memlock else [stack]
+    stack = {"Name": "stack", "Soft": 64 << 20, "Hard": 64 << 20}
+    return [{"Name": "memlock", "Soft": -1, "Hard": -1}, stack] if plan.unlimited_memlock else [stack]
 
 
 def _port_bindings(plan: ContainerPlan) -> dict[str, list[dict[str, str]]]:

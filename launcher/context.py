@@ -44,7 +44,13 @@ class Context:
     @cached_property
     def engine(self) -> Engine:
         from launcher.docker_engine import DockerEngine
+        from launcher.setup.obstacles import socket_obstacle
+        from launcher.setup.probe import ask_engine
 
+        # One short question first: the SDK would wait half a minute for an engine that hangs.
+        state = ask_engine(self.endpoint.url).state
+        if obstacle := socket_obstacle(state, self.endpoint.url, self.endpoint.source):
+            raise obstacle
         return DockerEngine.connect(self.endpoint)
 
     @cached_property

@@ -17,6 +17,7 @@ from envcheck.probes.hardware import probe_hardware
 from launcher.errors import NotReadyError
 
 SAID_VARIABLE = "GPU_LAUNCHER_DEVICE_SAID"
+ASKED_FOR_CPU = "asked for with --gpus none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class DeviceDecision:
 def decide_device(kind: str, hardware: Hardware) -> DeviceDecision:
     """`kind` is GpuRequest.kind; only `none`, or `auto` on a machine without an NVIDIA card, means CPU."""
     if kind == "none":
-        return DeviceDecision(False, "asked for with --gpus none")
+        return DeviceDecision(False, ASKED_FOR_CPU)
     if kind != "auto":
         return DeviceDecision(True, f"asked for with --gpus; {_seen(hardware)}")
     if hardware.present:

@@ -1,4 +1,4 @@
-"""The Engine over the Docker SDK: the only module that talks to docker."""
+"""The Engine over the Docker SDK: the only module that imports docker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import requests
 
 from launcher.cdi import cdi_devices
 from launcher.container_config import container_config
+from launcher.container_rows import inspected_container, listed_container
 from launcher.endpoint import Endpoint
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.engine_errors import engine_error
@@ -65,17 +66,7 @@ class DockerEngine:
     def containers(self, label: str) -> list[Container]:
         with self._translated():
             rows = self._client.containers(all=True, filters={"label": label})
-        return [
-            Container(
-                id=row["Id"],
-                name=row["Names"][0].lstrip("/") if row["Names"] else "",
-                state=row["State"],
-                health=_health_of(row["Status"]),
-                image=row["ImageID"],
-                labels=row["Labels"] or {},
-            )
-            for row in rows
-        ]
+        return [listed_container(row) for row in rows]
 
     def container(self, name: str) -> Container | None:
         with self._translated():
@@ -83,18 +74,7 @@ class DockerEngine:
                 raw = self._client.inspect_container(name)
             except docker.errors.NotFound:
                 return None
-        state = raw["State"]
-        return Container(
-            id=raw["Id"],
-            name=raw["Name"].lstrip("/"),
-            state=state["Status"],
-            health=(state.get("Health") or {}).get("Status", "").replace("none", ""),
-            exit_code=state["ExitCode"],
-            oom_killed=state.get("OOMKilled", False),
-            restarts=raw.get("RestartCount", 0),
-            image=raw["Image"],
-            labels=raw["Config"].get("Labels") or {},
-        )
+        return inspected_container(raw)
 
     def create(self, plan: ContainerPlan) -> str:
         with self._translated():
@@ -246,11 +226,3 @@ def translated(where: str) -> Iterator[None]:
 def _absent_is_fine() -> Iterator[None]:
     with suppress(docker.errors.NotFound):
         yield
-
-
-def _health_of(status: str) -> str:
-    """The health in a listing's status text, such as "Up 3 minutes (healthy)"."""
-    for word, health in (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting")):
-        if word in status:
-            return health
-    return ""

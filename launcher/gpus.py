@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from launcher import labels
 from launcher.attach import VENDOR, HostGpu, attachments, choose_gpus
+from launcher.device import ASKED_FOR_CPU
 from launcher.engine import Container, EngineInfo
-from launcher.errors import NotReadyError
+from launcher.errors import ConflictError, NotReadyError
 from launcher.plan import Device
 from launcher.spec import GpuRequest
 
@@ -77,3 +78,27 @@ def no_card_error() -> NotReadyError:
         "Run on the CPU with --gpus none, or see: envcheck",
         cause_id="driver-missing",
     )
+
+
+def refuse_other_device(name: str, found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool) -> None:
+    """An environment that is there runs on what it was made with; a wish for something else is never passed over.
+
+    `found` are its container's labels, `gpu_wanted` what the GPU rule decided for `request` on this machine. `auto`
+    takes what is there, but not the CPU of a day without a usable card. Raises ConflictError.
+    """
+    gpus, reason = held_gpus(found), found.get(labels.DEVICE_REASON, "")
+    on_gpu = found.get(labels.DEVICE) == "gpu"
+    if request.kind == "auto":
+        same = on_gpu or not gpu_wanted or reason == ASKED_FOR_CPU
+    elif request.kind == "count":
+        same = on_gpu and len(gpus) == request.count
+    elif request.kind == "devices" and all(device.isdecimal() for device in (*request.devices, *gpus)):
+        same = on_gpu and set(request.devices) == set(gpus)
+    else:
+        same = on_gpu == gpu_wanted
+    if not same:
+        has = f"on GPU {', '.join(gpus)}" if on_gpu else f"on the CPU ({reason})"
+        raise ConflictError(
+            f"environment {name} runs {has}, which is not what --gpus {request} means now",
+            f"Make it anew, its files are kept: launcher down {name}, then this command again",
+        )

@@ -91,7 +91,8 @@ def _create_and_start(
     context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
 ) -> ContainerPlan:
     engine = context.engine
-    with ExitStack() as attempt:
+    attempt = ExitStack()
+    try:
         with context.progress.phase("create"):
             with uninterrupted():
                 engine.create(plan)
@@ -99,7 +100,11 @@ def _create_and_start(
             _inject(context, plan, device, mode)
         with context.progress.phase("start"):
             engine.start(plan.name)
-        undo.push(attempt.pop_all())
+    except BaseException:
+        with uninterrupted():
+            attempt.close()
+        raise
+    undo.push(attempt)
     return plan
 
 

@@ -7,10 +7,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from launcher import labels
 from launcher.context import Context
 from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
+from launcher.gpus import refuse_other_device
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
 from launcher.provision import provisioned
@@ -28,7 +30,9 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
     ensure_engine(context.progress, consent=context.consent)
     running = _running_environment(context, request, named)
     if running is not None:
-        context.progress.say(f"Training in environment {running.name}")
+        found = {labels.DEVICE: running.device, labels.DEVICE_REASON: running.device_reason}
+        refuse_other_device(running.name, found | {labels.GPUS: json.dumps(running.gpus)}, request.gpus, decision.gpu)
+        context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
         if not request.skip_check:
             judge_gate(context.engine.execute(running.engine_name, GATE))
         return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))

@@ -15,6 +15,7 @@ from launcher.environments import from_container
 from launcher.errors import ConflictError, NotReadyError, UsageError
 from launcher.existing import is_reusable, refuse_other_volumes
 from launcher.gpu_choice import devices_for
+from launcher.gpus import refuse_other_device
 from launcher.host import identify_caller, memory_bytes
 from launcher.images import choose_image, ensure_image
 from launcher.network import certificate_bundle
@@ -37,6 +38,11 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
         ensure_engine(context.progress, consent=context.consent)
         existing = context.engine.container(labels.engine_name(context.owner, request.name))
         if existing is not None and is_reusable(request, existing):
+            refuse_other_device(request.name, existing.labels, request.gpus, decision.gpu)
+            if decision.gpu and existing.labels.get(labels.DEVICE) != "gpu":
+                context.progress.say(
+                    f"Device: CPU ({request.name} was made with --gpus none, and stays so until `down`)"
+                )
             return _repair(context, request, existing)
         if existing is None:
             refuse_other_volumes(context, request)

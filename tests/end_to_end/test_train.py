@@ -43,7 +43,7 @@ def test_a_running_environment_of_the_project_is_used(
     started = up("jupyter")
     done = run_launcher("train", "--", *SYNTHETIC, cwd=started.project)
     assert done.code == 0, done.stderr
-    assert f"Training in environment {started.name}" in done.stderr
+    assert f"Training in environment {started.name}, on the CPU" in done.stderr
     assert owners(started.project) == {1234}
 
 

@@ -110,5 +110,3 @@ def run_clone(clone: Path, tmp_path: Path) -> Run:
         )  # fmt: skip
 
     return call
-
-

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from launcher import labels
 from launcher.attach import HostGpu, attachments, choose_gpus
 from launcher.engine import Attachment, EngineInfo
 from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.gpus import refuse_other_device
 from launcher.spec import GpuRequest
 
 GPUS = (HostGpu(0, "GPU-a"), HostGpu(1, "GPU-b"), HostGpu(2, "GPU-c"))
@@ -71,3 +75,27 @@ def test_an_engine_without_any_way_names_the_toolkit() -> None:
     with pytest.raises(NotReadyError, match="NVIDIA Container Toolkit") as caught:
         attachments(EngineInfo("20.10", runtimes=("runc",)), ("0",), every=True)
     assert caught.value.cause_id == "container-no-gpu-runtime"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "has", "refused"),
+    [
+        ("auto", True, ("gpu", '["0", "1"]', "card"), False),
+        ("auto", True, ("cpu", "[]", "no NVIDIA card found on this machine"), True),
+        ("auto", True, ("cpu", "[]", "asked for with --gpus none"), False),
+        ("auto", False, ("cpu", "[]", "no NVIDIA card found on this machine"), False),
+        ("none", False, ("cpu", "[]", "no NVIDIA card found on this machine"), False),
+        ("none", False, ("gpu", '["0"]', "card"), True),
+        ("all", True, ("cpu", "[]", "asked for with --gpus none"), True),
+        ("2", True, ("gpu", '["0"]', "card"), True),
+        ("1", True, ("gpu", '["0"]', "card"), False),
+        ("0,1", True, ("gpu", '["1", "0"]', "card"), False),
+        ("device=1", True, ("gpu", '["0"]', "card"), True),
+    ],
+)
+def test_an_existing_environment_on_another_device_is_refused(
+    text: str, wanted: bool, has: tuple[str, str, str], refused: bool
+) -> None:
+    found = dict(zip((labels.DEVICE, labels.GPUS, labels.DEVICE_REASON), has, strict=True))
+    with pytest.raises(ConflictError, match="environment demo runs on") if refused else nullcontext():
+        refuse_other_device("demo", found, GpuRequest.parse(text), wanted)

@@ -89,7 +89,10 @@ def blocked(facts: SetupFacts) -> NotReadyError | TimedOutError:
 )
 def test_bare_machine_with_systemd(facts: SetupFacts, packages: str) -> None:
     assert commands(facts) == [
-        "apt-get update -q", f"{INSTALL} {packages}", "systemctl enable docker", "systemctl start docker"
+        "apt-get update -q",
+        f"{INSTALL} {packages}",
+        "systemctl enable docker",
+        "systemctl start docker",
     ]
 
 
@@ -115,7 +118,10 @@ def test_card_and_driver_bring_the_toolkit_with_the_engine(base: SetupFacts) -> 
 def test_toolkit_beside_a_running_engine_restarts_it_when_nothing_runs(base: SetupFacts) -> None:
     steps = commands(replace(base, **RUNNING, **WITH_DRIVER))
     assert steps == [
-        "apt-get update -q", f"{INSTALL} ca-certificates curl gnupg", *TOOLKIT_INSTALL, "systemctl restart docker"
+        "apt-get update -q",
+        f"{INSTALL} ca-certificates curl gnupg",
+        *TOOLKIT_INSTALL,
+        "systemctl restart docker",
     ]
 
 

@@ -1,0 +1,35 @@
+"""States and health as engines print them, retyped."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.container_rows import inspected_container, listed_container
+from launcher.environments import state_of
+
+ROW = {"Id": "1", "Names": ["/gl-1-a"], "ImageID": "sha256:0", "Labels": None}
+RAW = {"Id": "1", "Name": "/gl-1-a", "Image": "sha256:0", "Config": {"Labels": None}}
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "shown"),
+    [
+        ("running", "Up 3 minutes (healthy)", "running"),
+        ("running", "Up 3 minutes (unhealthy)", "unhealthy"),
+        ("running", "Up 1 second (health: starting)", "starting"),
+        ("running", "Up 2 hours", "running"),
+        ("exited", "Exited (137) 2 minutes ago", "stopped"),
+        ("paused", "Up 2 minutes (Paused)", "paused"),
+        ("restarting", "Restarting (1) 2 seconds ago", "unhealthy"),
+    ],
+)
+def test_a_listed_state_in_one_word(state: str, status: str, shown: str) -> None:
+    assert state_of(listed_container(ROW | {"State": state, "Status": status})) == shown
+
+
+def test_inspection_tells_what_a_listing_does_not() -> None:
+    state = {"Status": "exited", "ExitCode": 137, "OOMKilled": True, "Health": {"Status": "unhealthy"}}
+    found = inspected_container(RAW | {"State": state, "RestartCount": 2})
+    assert (found.name, found.exit_code, found.oom_killed, found.restarts) == ("gl-1-a", 137, True, 2)
+    without = inspected_container(RAW | {"State": {"Status": "running", "ExitCode": 0, "Health": {"Status": "none"}}})
+    assert (without.health, without.labels) == ("", {})
