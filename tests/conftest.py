@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ def lacking(what: str) -> NoReturn:
     if STRICT:
         pytest.fail(f"{what} (CI or --strict: that is a failure)", pytrace=False)
     pytest.skip(what)
+
+
+def pytest_configure() -> None:
+    # A shell's background job ignores SIGINT, and so would every program that the tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
