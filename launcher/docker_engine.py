@@ -19,8 +19,10 @@ from launcher.endpoint import Endpoint
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.engine_errors import engine_error
 from launcher.errors import ConflictError, LauncherError
+from launcher.interrupt import uninterrupted
 
 TIMEOUT_SECONDS = 30
+WAIT_SECONDS = 0.1
 
 
 class DockerEngine:
@@ -33,7 +35,7 @@ class DockerEngine:
     @classmethod
     def connect(cls, endpoint: Endpoint, timeout: int = TIMEOUT_SECONDS) -> DockerEngine:
         """Raises NotReadyError or TimedOutError with the cause when no engine answers there."""
-        with translated(endpoint.url):
+        with uninterrupted(), translated(endpoint.url):
             client = docker.APIClient(base_url=endpoint.url, version="auto", timeout=timeout, use_ssh_client=True)
         return cls(client, endpoint)
 
@@ -187,7 +189,8 @@ class DockerEngine:
         return text.decode(errors="replace")
 
     def follow_logs(self, name: str, lines: int) -> Iterator[bytes]:
-        with self._translated():
+        # The one request that may be interrupted, because it never ends; nothing is asked of the engine after it.
+        with translated(self._endpoint.url):
             stream: Iterator[bytes] = self._client.logs(name, tail=lines, stream=True, follow=True)
             yield from stream
 
@@ -199,12 +202,17 @@ class DockerEngine:
         return ExecResult(code, (stdout or b"").decode(errors="replace"), (stderr or b"").decode(errors="replace"))
 
     def wait(self, name: str) -> int:
-        with self._translated():
-            return int(self._client.wait(name, timeout=None)["StatusCode"])
+        # By looking again and again: one long request could not be interrupted.
+        while True:
+            with self._translated():
+                state = self._client.inspect_container(name)["State"]
+            if state["Status"] not in ("created", "running", "paused", "restarting"):
+                return int(state["ExitCode"])
+            time.sleep(WAIT_SECONDS)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        with translated(self._endpoint.url):
+        with uninterrupted(), translated(self._endpoint.url):
             yield
 
 

@@ -27,7 +27,13 @@ def ensure_image(context: Context, target: str, stack_name: str | None = None) -
     if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
         reason = "it is not there yet" if found is None else "its sources changed"
         context.progress.say(f"Building the image {image.reference} ({reason}); the first build takes some minutes")
-        build_image(_stack(stack_name), target, context.progress, docker_host=context.endpoint.url)
+        build_image(
+            _stack(stack_name),
+            target,
+            context.progress,
+            docker_host=context.endpoint.url,
+            consent=context.consent is True,
+        )
     return image
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -33,20 +34,23 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold signals back until the block has ended, then raise the last one as Interrupted.
+    """Hold signals back until the block has ended, then let the last one happen.
 
-    For a step and the registration of its undo, which a signal in between would part, and for the undoing itself,
-    which a second Ctrl-C must not cut short.
+    For a step and the registration of its undo, which a signal in between would part; for the undoing itself, which a
+    second Ctrl-C must not cut short; and for a request to the engine: an exception out of a signal handler in the
+    middle of a connection pool leaves its lock held for ever. Blocks may be nested: the outermost one decides.
     """
     held: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, lambda received, _: held.append(received))
+    changed = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    if threading.current_thread() is not threading.main_thread():
+        changed = {}
+    for number in changed:
+        signal.signal(number, lambda received, _: held.append(received))
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in changed.items():
             signal.signal(number, handler)
-    if held:
-        raise Interrupted(held[-1])
+        if held:
+            signal.raise_signal(held[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from launcher.interrupt import Interrupted, raise_on_signals
 from launcher.render import report_error
 
 DEBUG = "--debug"
+INTERRUPTED_CODES = (129, 130, 143)
 
 
 class VerbGroup(click.Group):
@@ -83,7 +85,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     context = Context(trailing=trailing)
     raise_on_signals()
     own = [argument for argument in own if argument != DEBUG]
-    sys.exit(_guarded(lambda: _invoke(own, context), context, "--json" in own, debug))
+    code = _guarded(lambda: _invoke(own, context), context, "--json" in own, debug)
+    if code in INTERRUPTED_CODES:
+        # A request that a signal cut short may have left a lock that the interpreter's own clearing waits for.
+        flush_or_discard()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _invoke(arguments: list[str], context: Context) -> object:
