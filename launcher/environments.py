@@ -33,6 +33,11 @@ class Environment:
         """The container's and network's name."""
         return labels.engine_name(self.owner, self.name)
 
+    @property
+    def gpu_count(self) -> int | None:
+        """How many GPUs must be usable inside; None where the engine attached all without naming them."""
+        return None if self.gpus in ((), ("all",)) else len(self.gpus)
+
 
 def from_container(container: Container) -> Environment:
     """Read an environment off its container."""

@@ -61,7 +61,7 @@ def start(context: Context, environment: Environment, skip_check: bool = False) 
         wait_until_usable(engine, name, usable_check(context, environment))
     if environment.device == "gpu" and not skip_check:
         with context.progress.phase("gpu"):
-            prove_gpus(engine, name, None if environment.gpus in ((), ("all",)) else len(environment.gpus))
+            prove_gpus(engine, name, environment.gpu_count)
     found = choose(list_environments(engine), environment.name, environment.owner, None)
     return address_of(context, found)
 

@@ -165,8 +165,7 @@ def _finish(context: Context, request: UpRequest, name: str, verify: bool) -> En
     verified = False
     if verify and not request.skip_check:
         with context.progress.phase("gpu"):
-            expected = None if environment.gpus in ((), ("all",)) else len(environment.gpus)
-            prove_gpus(context.engine, name, expected)
+            prove_gpus(context.engine, name, environment.gpu_count)
         verified = True
     # The engine's own health check runs at an interval; that the service answers was seen just now.
     result = address_of(context, replace(environment, state="running"))
