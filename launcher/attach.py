@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from launcher.engine import Attachment, EngineInfo
-from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.errors import GpuTakenError, NotReadyError, UsageError
 from launcher.spec import GpuRequest
 
 VENDOR = "nvidia.com/gpu"
+EVERY = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,10 @@ def choose_gpus(
 ) -> tuple[str, ...]:
     """The UUIDs a request gets; `held` maps a UUID to the environment that holds it.
 
-    `auto` takes every free GPU and a count any free ones; raises ConflictError naming the holders when there are
+    `auto` takes every free GPU and a count any free ones; raises GpuTakenError naming the holders when there are
     too few, UsageError when a named GPU does not exist.
     """
-    free = [gpu.uuid for gpu in gpus if share or gpu.uuid not in held]
+    free = [gpu.uuid for gpu in gpus if share or not taken((gpu.uuid,), held)]
     if request.kind == "devices":
         return _named(request.devices, gpus, held, share)
     wanted = {"auto": max(1, len(free)), "all": len(gpus), "count": request.count}[request.kind]
@@ -38,7 +39,7 @@ def choose_gpus(
             f"--gpus {request} asks for more than the {len(gpus)} GPU(s) of this machine", "Ask for fewer."
         )
     if wanted > len(free):
-        raise _held_error(held)
+        refuse_taken([gpu.uuid for gpu in gpus], held)
     return tuple(free[:wanted])
 
 
@@ -51,36 +52,43 @@ def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: dict[str, str]
             raise UsageError(
                 f"there is no GPU {name} on this machine (present: {present})", "See them with: nvidia-smi -L"
             )
-    taken = {uuid: held[uuid] for uuid in (by_name[name] for name in names) if uuid in held}
-    if taken and not share:
-        raise _held_error(taken)
-    return tuple(by_name[name] for name in names)
+    chosen = tuple(by_name[name] for name in names)
+    if not share:
+        refuse_taken(chosen, held)
+    return chosen
 
 
-def _held_error(held: dict[str, str]) -> ConflictError:
-    holders = ", ".join(sorted(set(held.values())))
-    return ConflictError(
-        f"the GPUs asked for are held by: {holders}",
-        "Stop that environment (launcher down NAME), ask for other GPUs, or share them with --share.",
-    )
+def taken(gpus: Sequence[str], held: dict[str, str]) -> list[str]:
+    """Names of the environments that hold one of `gpus`; "all", on either side, is every GPU of the machine."""
+    every = EVERY in gpus
+    return sorted({name for gpu, name in held.items() if every or gpu == EVERY or gpu in gpus})
+
+
+def refuse_taken(gpus: Sequence[str], held: dict[str, str]) -> None:
+    """Raises GpuTakenError when another environment holds one of `gpus`."""
+    names = taken(gpus, held)
+    if names:
+        raise GpuTakenError(
+            f"the GPUs asked for are held by: {', '.join(names)}",
+            "Stop that environment (launcher stop NAME), ask for other GPUs, or share them with --share.",
+        )
 
 
 def attachments(
-    info: EngineInfo, gpus: Sequence[str], every: bool, hook_installed: bool = False
+    info: EngineInfo, gpus: Sequence[str], every: bool, indices: Sequence[str] = ()
 ) -> tuple[Attachment, ...]:
     """Ways to try, best first: CDI, the nvidia device request, the nvidia runtime.
 
-    `gpus` are indices or UUIDs and `every` says that they are all of the machine's. Raises NotReadyError when
-    the engine offers none of the three.
+    `gpus` are UUIDs (or what else the engine calls them), `indices` the same GPUs by number: CDI specs made by older
+    toolkits know only those. `every` says that they are all of the machine's. Raises NotReadyError when the engine
+    offers none of the three.
     """
     ways = []
-    cdi = _cdi_devices(info, gpus, every)
+    cdi = _cdi_devices(info, gpus, every) or _cdi_devices(info, indices, every)
     if cdi:
         ways.append(Attachment("cdi", cdi))
-    if "nvidia" in info.runtimes or hook_installed:
-        ways.append(Attachment("device-request", tuple(gpus)))
     if "nvidia" in info.runtimes:
-        ways.append(Attachment("runtime", tuple(gpus)))
+        ways += [Attachment("device-request", tuple(gpus)), Attachment("runtime", tuple(gpus))]
     if not ways:
         raise NotReadyError(
             "the engine cannot pass GPUs through: the NVIDIA Container Toolkit is not installed or not configured",

@@ -22,10 +22,11 @@ ASKED_FOR_CPU = "asked for with --gpus none"
 
 @dataclass(frozen=True, slots=True)
 class DeviceDecision:
-    """Whether GPUs are attached, and the reason in words."""
+    """Whether GPUs are attached, the reason in words, and whether this machine has an NVIDIA card."""
 
     gpu: bool
     reason: str
+    card: bool
 
     def line(self) -> str:
         """The first line a user reads."""
@@ -34,21 +35,13 @@ class DeviceDecision:
 
 def decide_device(kind: str, hardware: Hardware) -> DeviceDecision:
     """`kind` is GpuRequest.kind; only `none`, or `auto` on a machine without an NVIDIA card, means CPU."""
+    card = hardware.present
+    seen = f"NVIDIA card found: {hardware.evidence[0]}" if card else "no NVIDIA card found on this machine"
     if kind == "none":
-        return DeviceDecision(False, ASKED_FOR_CPU)
+        return DeviceDecision(False, ASKED_FOR_CPU, card)
     if kind != "auto":
-        return DeviceDecision(True, f"asked for with --gpus; {_seen(hardware)}")
-    if hardware.present:
-        return DeviceDecision(True, _seen(hardware))
-    return DeviceDecision(False, "no NVIDIA card found on this machine")
-
-
-def _seen(hardware: Hardware) -> str:
-    return (
-        f"NVIDIA card found: {hardware.evidence[0]}"
-        if hardware.evidence and hardware.present
-        else "no NVIDIA card found"
-    )
+        return DeviceDecision(True, f"asked for with --gpus; {seen}", card)
+    return DeviceDecision(card, seen, card)
 
 
 def system_root(environ: Mapping[str, str]) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from launcher import labels
 from launcher.engine import Container, Engine
 from launcher.errors import ConflictError, UsageError
-from launcher.gpus import held_gpus
+from launcher.gpu_holders import held_gpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,6 @@ class Environment:
     def engine_name(self) -> str:
         """The container's and network's name."""
         return labels.engine_name(self.owner, self.name)
-
-    @property
-    def gpu_count(self) -> int | None:
-        """How many GPUs must be usable inside; None where the engine attached all without naming them."""
-        return None if self.gpus in ((), ("all",)) else len(self.gpus)
 
 
 def from_container(container: Container) -> Environment:

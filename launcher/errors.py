@@ -45,6 +45,10 @@ class ConflictError(LauncherError):
     code = 4
 
 
+class GpuTakenError(ConflictError):
+    """Another environment holds a GPU that was asked for."""
+
+
 class TimedOutError(LauncherError):
     """Something did not answer within its deadline."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from launcher import labels
 from launcher.context import Context
-from launcher.device import DeviceDecision
+from launcher.device import DeviceDecision, system_root
 from launcher.errors import LauncherError, NotReadyError
-from launcher.gpus import devices_to_try, holders, host_gpus, no_card_error
+from launcher.gpu_holders import holders
+from launcher.gpus import devices_to_try, host_gpus, no_card_error
 from launcher.plan import Device
 from launcher.setup.perform import make_plan, perform
 from launcher.spec import UpRequest
@@ -20,8 +21,8 @@ def devices_for(context: Context, request: UpRequest, decision: DeviceDecision) 
     if not decision.gpu:
         return (Device(False, decision.reason),)
     info = context.engine.info()
-    gpus = host_gpus(info)
-    if not gpus and info.local and "no NVIDIA card" in decision.reason:
+    gpus = host_gpus(info, system_root(context.environ))
+    if not gpus and info.local and not decision.card:
         raise no_card_error()
     name = labels.engine_name(context.owner, request.name)
     held = holders(context.engine.containers(labels.GPUS), but=name)

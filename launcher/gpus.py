@@ -1,22 +1,23 @@
-"""Which GPUs the engine's host has, who holds them, and what an environment gets."""
+"""Which GPUs the engine's host has, and what an environment gets."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from launcher import labels
-from launcher.attach import VENDOR, HostGpu, attachments, choose_gpus
+from launcher.attach import EVERY, VENDOR, HostGpu, attachments, choose_gpus, refuse_taken
 from launcher.device import ASKED_FOR_CPU
-from launcher.engine import Container, EngineInfo
+from launcher.engine import EngineInfo
 from launcher.errors import ConflictError, NotReadyError
+from launcher.gpu_holders import held_gpus
 from launcher.plan import Device
 from launcher.spec import GpuRequest
 
 
-def host_gpus(info: EngineInfo) -> tuple[HostGpu, ...]:
-    """The GPUs by NVML for a local engine, else by the names in its CDI specs."""
-    if info.local:
+def host_gpus(info: EngineInfo, root: Path = Path("/")) -> tuple[HostGpu, ...]:
+    """The GPUs by NVML, for a local engine on this machine (`root` is /), else by the names in its CDI specs."""
+    if info.local and root == Path("/"):
         from envcheck.probes.nvml import probe_nvml
 
         devices = probe_nvml().devices
@@ -26,49 +27,25 @@ def host_gpus(info: EngineInfo) -> tuple[HostGpu, ...]:
     return tuple(HostGpu(int(name), name) for name in names if name.isdecimal())
 
 
-def holders(containers: Iterable[Container], but: str = "") -> dict[str, str]:
-    """GPU -> name of the environment that holds it: every container that runs or may run again."""
-    held: dict[str, str] = {}
-    for container in containers:
-        name = container.labels.get(labels.NAME, container.name)
-        if container.name == but or container.state in ("exited", "dead"):
-            continue
-        for gpu in held_gpus(container.labels):
-            held[gpu] = name
-    return held
-
-
-def held_gpus(container_labels: Mapping[str, str]) -> tuple[str, ...]:
-    """The GPUs recorded in an environment's labels."""
-    try:
-        return tuple(str(gpu) for gpu in json.loads(container_labels.get(labels.GPUS, "[]")))
-    except ValueError:
-        return ()
-
-
 def devices_to_try(
     request: GpuRequest, reason: str, info: EngineInfo, gpus: Sequence[HostGpu], held: dict[str, str], share: bool
 ) -> tuple[Device, ...]:
     """One Device for each way to attach the chosen GPUs, best first.
 
-    Raises NotReadyError without a GPU or a way, ConflictError when others hold them, UsageError for a GPU that
+    Raises NotReadyError without a GPU or a way, GpuTakenError when others hold them, UsageError for a GPU that
     does not exist.
     """
     if not gpus:
         # Without NVML here (a remote engine, an old driver) the engine's own list is the only truth there is.
-        ways = attachments(info, ("all",), every=True)
-        return tuple(Device(True, reason, ("all",), way) for way in ways)
+        if not share:
+            refuse_taken((EVERY,), held)
+        ways = attachments(info, (EVERY,), every=True)
+        return tuple(Device(True, reason, (EVERY,), way, share) for way in ways)
     chosen = choose_gpus(request, gpus, held, share)
     indices = {gpu.uuid: str(gpu.index) for gpu in gpus}
     every = len(chosen) == len(gpus)
-    ways = attachments(info, chosen, every)
-    if ways[0].kind != "cdi":
-        # CDI specs made by older toolkits name devices by index only.
-        ways = (
-            tuple(way for way in attachments(info, [indices[uuid] for uuid in chosen], every) if way.kind == "cdi")
-            + ways
-        )
-    return tuple(Device(True, reason, chosen, way) for way in ways)
+    ways = attachments(info, chosen, every, [indices[uuid] for uuid in chosen])
+    return tuple(Device(True, reason, chosen, way, share) for way in ways)
 
 
 def no_card_error() -> NotReadyError:

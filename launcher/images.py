@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from launcher import labels
 from launcher.context import Context
-from launcher.errors import UsageError
 from launcher.plan import ImageChoice
-from launcher.stacks import Stack, default_stack, load_stacks
+from launcher.stacks import Stack, default_stack, find_stack
 
 
 def choose_image(target: str, stack_name: str | None = None) -> ImageChoice:
-    """The image for `target` (jupyter or ssh) of a stack; raises UsageError for an unknown stack."""
-    from launcher.setup.build import image_reference
+    """The image for `target` (jupyter or ssh) of a stack.
+
+    Raises UsageError for an unknown stack, NotReadyError for one that cannot be built.
+    """
+    from launcher.setup.build import image_reference, require_lock
     from launcher.setup.source import source_digest
 
     stack = _stack(stack_name)
+    require_lock(stack)
     return ImageChoice(image_reference(stack, target), source_digest(stack, target))
 
 
@@ -38,7 +41,4 @@ def ensure_image(context: Context, target: str, stack_name: str | None = None) -
 
 
 def _stack(name: str | None) -> Stack:
-    stacks = load_stacks()
-    if name is not None and name not in stacks:
-        raise UsageError(f"there is no stack {name!r}", f"Known stacks: {', '.join(stacks)}")
-    return stacks[name] if name else default_stack()
+    return find_stack(name) if name else default_stack()

@@ -9,6 +9,7 @@ from launcher.context import Context
 from launcher.engine import Volume
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError, UsageError
+from launcher.gpu_holders import start_with_gpus
 from launcher.plan import own_volumes
 from launcher.proof import prove_gpus
 from launcher.ready import wait_until_usable
@@ -52,16 +53,21 @@ def stop(context: Context, environment: Environment) -> None:
         context.engine.stop(environment.engine_name)
 
 
-def start(context: Context, environment: Environment, skip_check: bool = False) -> EnvironmentResult:
-    """Start a stopped container and wait until it can be used; its GPUs are proved again."""
+def start(
+    context: Context, environment: Environment, skip_check: bool = False, share: bool = False
+) -> EnvironmentResult:
+    """Start a stopped container and wait until it can be used; its GPUs are proved again.
+
+    Raises GpuTakenError when another environment got its GPUs meanwhile, unless they may be shared.
+    """
     engine, name = context.engine, require_container(environment).engine_name
     with context.progress.phase("start"):
-        engine.start(name)
+        start_with_gpus(engine, name, environment.gpus, share)
     with context.progress.phase("ready"):
         wait_until_usable(engine, name, usable_check(context, environment))
     if environment.device == "gpu" and not skip_check:
         with context.progress.phase("gpu"):
-            prove_gpus(engine, name, environment.gpu_count)
+            prove_gpus(engine, name, environment.gpus)
     found = choose(list_environments(engine), environment.name, environment.owner, None)
     return address_of(context, found)
 

@@ -30,12 +30,13 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the environment computes on, and why."""
+    """What the environment computes on, and why; `share` allows other environments the same GPUs."""
 
     gpu: bool
     reason: str
     gpus: tuple[str, ...] = ()
     attachment: Attachment | None = None
+    share: bool = False
 
 
 @dataclass(frozen=True, slots=True)

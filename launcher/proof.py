@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from launcher.engine import Engine
@@ -18,10 +19,10 @@ class Proof:
     gpus: tuple[str, ...]
 
 
-def prove_gpus(engine: Engine, name: str, expected: int | None) -> Proof:
+def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> Proof:
     """Run the proof in a container; raises NotReadyError with envcheck's cause when a GPU does not work.
 
-    `expected` is the number of GPUs attached, None when the engine did not tell.
+    `attached` are the GPUs it was made with: UUIDs, indices where only those are known, or "all".
     """
     result = engine.execute(name, COMMAND)
     try:
@@ -31,13 +32,27 @@ def prove_gpus(engine: Engine, name: str, expected: int | None) -> Proof:
     gpus = tuple(str(gpu.get("uuid", "")) for gpu in report.get("gpus", ()))
     if result.exit_code != 0:
         raise _error(report, result.stderr)
-    if expected is not None and len(gpus) != expected:
+    _compare(tuple(attached), gpus)
+    return Proof(gpus)
+
+
+def _compare(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:
+    """An engine that named no GPUs, and MIG instances, which are named otherwise inside, cannot be compared."""
+    if attached in ((), ("all",)):
+        return
+    if len(usable) != len(attached):
         raise NotReadyError(
-            f"{expected} GPU(s) were attached but {len(gpus)} can be used in the container",
-            "Run: envcheck",
+            f"{len(attached)} GPU(s) were attached but {len(usable)} can be used in the container",
+            "Do not set CUDA_VISIBLE_DEVICES with -e, or see what the container says: launcher exec NAME -- envcheck",
+            cause_id="cuda-devices-masked",
+        )
+    named = all(gpu.startswith("GPU-") for gpu in (*attached, *usable))
+    if named and set(attached) != set(usable):
+        raise NotReadyError(
+            f"{', '.join(attached)} was attached but the container has {', '.join(usable)}",
+            "The CDI specification is out of date: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
             cause_id="container-cdi-unresolvable",
         )
-    return Proof(gpus)
 
 
 def _error(report: dict[str, object], stderr: str) -> NotReadyError:

@@ -12,6 +12,7 @@ from launcher.access.ssh import KeyPair, accepted_keys, generate_key
 from launcher.context import Context
 from launcher.engine import ContainerPlan, Engine
 from launcher.errors import ConflictError, LauncherError, RlimitRefusedError
+from launcher.gpu_holders import claim_gpus
 from launcher.host import route_mtu
 from launcher.inject import InjectedFile, archive
 from launcher.interrupt import uninterrupted
@@ -97,6 +98,8 @@ def _create_and_start(
             with uninterrupted():
                 engine.create(plan)
                 attempt.callback(_quietly, engine.remove, plan.name)
+            if not device.share:
+                claim_gpus(engine, plan.name, device.gpus)
             _inject(context, plan, device, mode)
         with context.progress.phase("start"):
             engine.start(plan.name)

@@ -19,7 +19,7 @@ from launcher.provision import provisioned
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
 from launcher.terminal import follow, on_terminal, run_in
-from launcher.up import Plans, examine_device, make_plans, prepare_project
+from launcher.up import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 
 GATE = ("envcheck", "--json")
 
@@ -38,19 +38,24 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
-    plans = make_plans(context, request, decision, choose_image("jupyter", request.stack))
+    image = choose_image("jupyter", request.stack)
+    plans = make_plans(context, request, decision, image)
     ensure_image(context, "jupyter", request.stack)
     prepare_project(context, request)
-    if not request.skip_check:
-        context.progress.say("Checking the environment (envcheck)")
-        judge_gate(_run_once(context, plans, GATE))
-    return _train_once(context, plans, arguments)
+
+    def check_and_train(plans: Plans) -> int:
+        if not request.skip_check:
+            context.progress.say("Checking the environment (envcheck)")
+            judge_gate(_run_once(context, plans, GATE))
+        return _train_once(context, plans, arguments)
+
+    return on_free_gpus(lambda: make_plans(context, request, decision, image), check_and_train, plans)
 
 
 def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:
     """The trainer's command line; several GPUs get one process each by torchrun."""
-    program = ("torchrun", "--standalone", f"--nproc-per-node={gpus}") if gpus > 1 else ("python",)
-    return (*program, "-m", "cifar10", "train", *(arguments or ("--model", "simple")))
+    program = ("cifar10.launch", str(gpus)) if gpus > 1 else ("cifar10",)
+    return ("python", "-m", *program, "train", *(arguments or ("--model", "simple")))
 
 
 def judge_gate(result: ExecResult) -> None:

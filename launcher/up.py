@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from launcher import labels
 from launcher.address import address_of, usable_check
@@ -12,9 +13,10 @@ from launcher.context import Context
 from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, refuse_broken_driver, system_root
 from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
-from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.errors import ConflictError, GpuTakenError, NotReadyError, UsageError
 from launcher.existing import is_reusable, refuse_other_volumes
 from launcher.gpu_choice import devices_for
+from launcher.gpu_holders import start_with_gpus
 from launcher.gpus import refuse_other_device
 from launcher.host import identify_caller, memory_bytes
 from launcher.images import choose_image, ensure_image
@@ -29,6 +31,9 @@ from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
 
 Plans = list[tuple[ContainerPlan, Device]]
+Result = TypeVar("Result")
+# Each lost round means that somebody else got a GPU.
+ATTEMPTS = 16
 
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
@@ -48,10 +53,26 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
             refuse_other_volumes(context, request)
         checked_port(request.port)
         # GPUs before the image: a run that must fail does so before anything is downloaded.
-        plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
+        image = choose_image(request.mode.value, request.stack)
+        plans = make_plans(context, request, decision, image)
         ensure_image(context, request.mode.value, request.stack)
         prepare_project(context, request)
-        return _start(context, request, plans)
+        return on_free_gpus(
+            lambda: make_plans(context, request, decision, image), lambda found: _start(context, request, found), plans
+        )
+
+
+def on_free_gpus(choose: Callable[[], Plans], start: Callable[[Plans], Result], plans: Plans) -> Result:
+    """Start `plans`; where others were quicker to take their GPUs, choose again among those still free.
+
+    Raises GpuTakenError, naming the holders, when too few are left.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return start(plans)
+        except GpuTakenError:
+            plans = choose()
+    return start(plans)
 
 
 def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
@@ -74,7 +95,7 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
     usable = usable_check(context, environment)
     if existing.state != "running":
         with context.progress.phase("start"):
-            engine.start(existing.name)
+            start_with_gpus(engine, existing.name, environment.gpus, request.share)
     elif not usable():
         context.progress.say(f"{environment.name} does not answer: restarting it")
         with context.progress.phase("restart"):
@@ -88,6 +109,10 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
 def prepare_project(context: Context, request: UpRequest) -> None:
     """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
     if request.project.exists():
+        if os.getuid() != 0 and not os.access(request.project, os.W_OK):
+            context.progress.say(
+                f"{request.project} is read-only for you, and so is /workspace: nothing can be saved there"
+            )
         return
     try:
         request.project.mkdir()
@@ -165,7 +190,7 @@ def _finish(context: Context, request: UpRequest, name: str, verify: bool) -> En
     verified = False
     if verify and not request.skip_check:
         with context.progress.phase("gpu"):
-            prove_gpus(context.engine, name, environment.gpu_count)
+            prove_gpus(context.engine, name, environment.gpus)
         verified = True
     # The engine's own health check runs at an interval; that the service answers was seen just now.
     result = address_of(context, replace(environment, state="running"))

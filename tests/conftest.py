@@ -12,9 +12,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from tests.leftovers import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary  # noqa: F401 (hooks)
 
 if TYPE_CHECKING:
     import docker
@@ -25,6 +27,7 @@ MARKERS = {
     "gpu": {"gpu"},
     "browser": {"browser"},
 }
+TOGETHER = ("end_to_end", "faults")
 STRICT = os.environ.get("CI", "").lower() in ("1", "true") or bool(os.environ.get("GPU_LAUNCHER_TESTS_STRICT"))
 HAS_LAUNCHER = importlib.util.find_spec("launcher") is not None
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -51,6 +54,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, fixtures in MARKERS.items():
             if fixtures.intersection(getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Which tests one worker must run: those that share an engine's state or compare it before and after."""
+    if "private_engine" in getattr(item, "fixturenames", ()):
+        return "private engine"
+    path = item.path.relative_to(ROOT)
+    return str(path.parent) if path.parent.name in TOGETHER else str(path)
 
 
 def pytest_report_header() -> list[str]:
@@ -119,25 +131,8 @@ def docker_client() -> Iterator[docker.DockerClient]:
         if endpoint.source.startswith("context"):
             patch.setenv("DOCKER_HOST", endpoint.url)
         client = docker.DockerClient(base_url=endpoint.url)
-        before = _labelled(client)
         yield client
-        left = _labelled(client) - before
         client.close()
-    if left:
-        pytest.fail(f"the tests left on the engine: {', '.join(sorted(left))}", pytrace=False)
-
-
-def _labelled(client: docker.DockerClient) -> set[str]:
-    """Containers, networks and volumes that carry a label of the launcher."""
-    containers: list[Any] = client.containers.list(all=True, ignore_removed=True)
-    found = {f"container {c.name}" for c in containers if _is_ours(c.labels)}
-    found |= {f"network {n.name}" for n in client.networks.list() if _is_ours(n.attrs.get("Labels") or {})}
-    return found | {f"volume {v.name}" for v in client.volumes.list() if _is_ours(v.attrs.get("Labels") or {})}
-
-
-def _is_ours(labels: dict[str, str]) -> bool:
-    # Built images hand their labels down to every container; these two only a launcher sets.
-    return "gpu-launcher.owner" in labels or "gpu-launcher.name" in labels
 
 
 def _image(target: str) -> str:

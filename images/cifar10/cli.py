@@ -160,7 +160,7 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def _report(error: TrainerError) -> int:
-    if isinstance(error, StoppedError) and os.environ.get("RANK", "0") != "0":
-        return error.code  # torchrun stops every rank; one line about it is enough
+    if isinstance(error, (StoppedError, UsageError)) and os.environ.get("RANK", "0") != "0":
+        return error.code  # the same on every rank; one line about it is enough
     print(f"cifar10: {error}\nnext: {error.next_step}", file=sys.stderr, flush=True)
     return error.code

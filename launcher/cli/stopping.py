@@ -27,16 +27,17 @@ def stop(context: Context, name: str | None) -> None:
 
 @click.command()
 @name_argument
+@click.option("--share", is_flag=True, help="Also when another environment holds its GPUs by now.")
 @click.option("--skip-check", is_flag=True, help="Do not prove that the GPUs work.")
 @json_option
 @pass_context
-def start(context: Context, name: str | None, skip_check: bool) -> None:
+def start(context: Context, name: str | None, share: bool, skip_check: bool) -> None:
     """Start a stopped environment; return when it can be used."""
     refuse_trailing(context, "start")
     from launcher import lifecycle
     from launcher.render import address_text, print_json
 
-    result = lifecycle.start(context, lifecycle.find(context, name), skip_check)
+    result = lifecycle.start(context, lifecycle.find(context, name), skip_check, share)
     if context.json:
         print_json(result.to_json())
     else:

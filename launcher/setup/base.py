@@ -57,7 +57,7 @@ def ensure_root(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: P
         refusal = _pull(client, remote, progress)
         if refusal is None:
             return remote
-        progress.say(f"No registry ({refusal}): making the base image from {mirrors.archive}")
+        progress.say(f"No registry ({refusal}): making the base image from {_source(mirrors)}")
         _bootstrap(stack, client, mirrors, progress, consent=consent)
     return root_reference(stack)
 
@@ -83,19 +83,23 @@ def bootstrap_command(how: Bootstrap, stack: Stack, mirrors: Mirrors, directory:
     if how.tool == "debootstrap":
         # debootstrap writes a tree; tar with a fixed order, owner and time makes the same archive of the same tree.
         script = (
-            'set -e; debootstrap --variant=minbase "$1" "$2/root" "$3" >&2; '
+            'set -e; debootstrap --variant=minbase "$1" "$2/root" ${3:+"$3"} >&2; '
             'rm -rf "$2"/root/var/cache/apt/archives/*.deb "$2"/root/var/lib/apt/lists/* "$2"/root/var/log/*.log; '
             'rm -f "$2/root/etc/apt/sources.list"; tar -C "$2/root" --sort=name --numeric-owner '
             '--mtime="@$SOURCE_DATE_EPOCH" --clamp-mtime -cf "$2/root.tar" .; rm -rf "$2/root"'
         )
-        return [*how.prefix, "sh", "-c", script, "sh", stack.debian, str(directory), mirrors.archive]
+        return [*how.prefix, "sh", "-c", script, "sh", stack.debian, str(directory), mirrors.archive or ""]
     options = [f"--mode={how.mode}", "--variant=minbase", "--format=tar"]
     options += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     options += [f'--aptopt={key} "{value}"' for key, value in mirrors.apt_settings]
-    if mirrors.ca and mirrors.archive.startswith("https"):
+    if mirrors.ca and (mirrors.archive or "").startswith("https"):
         options.append(f'--aptopt=Acquire::https::CAInfo "{mirrors.ca}"')
     options.append('--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list')
     return [*how.prefix, "mmdebstrap", *options, stack.debian, str(archive), *mirrors.apt_lines(stack.debian)]
+
+
+def _source(mirrors: Mirrors) -> str:
+    return mirrors.archive or "Debian's packages"
 
 
 def _bootstrap(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: Progress, *, consent: bool) -> None:
@@ -121,7 +125,7 @@ def _bootstrap(stack: Stack, client: BuildClient, mirrors: Mirrors, progress: Pr
         )
         if done.code:
             raise build_error(done.tail, f"the base image could not be made with {how.tool}", progress)
-        command = client.command("import", "--message", f"Debian {stack.debian} from {mirrors.archive}")
+        command = client.command("import", "--message", f"Debian {stack.debian} from {_source(mirrors)}")
         command += [str(directory / "root.tar"), root_reference(stack)]
         loaded = run_streaming(command, lambda _line: None, environment=client.environment())
         if loaded.code:

@@ -19,7 +19,7 @@ from launcher.setup.failure import build_error
 from launcher.setup.mirrors import Mirrors, read_mirrors, secret_files
 from launcher.setup.source import source_digest, stage_context
 from launcher.setup.stream import run_streaming
-from launcher.stacks import TARGETS, Stack
+from launcher.stacks import TARGETS, Stack, default_stack
 
 GIGABYTE = 10**9
 FIRST_BUILD_BYTES = 25 * GIGABYTE
@@ -76,8 +76,8 @@ def require_lock(stack: Stack) -> None:
     if not stack.locked or not stack.lock("base").is_file():
         raise NotReadyError(
             f"the stack {stack.name} has no hash-locked requirements: its index was out of reach when locks were made",
-            f"on a machine that reaches PyTorch's index run images/locks/generate.py {stack.name}, "
-            "then set locked = true in stacks.toml",
+            f"use the default: --stack {default_stack().name}; or lock it where PyTorch's index can be reached: "
+            f"images/locks/generate.py {stack.name}, then locked = true in stacks.toml",
         )
 
 

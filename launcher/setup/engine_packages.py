@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # In these releases docker.io contains a client with BuildKit; later ones have it in packages of their own.
-# https://packages.debian.org/bookworm/docker.io https://packages.debian.org/trixie/docker.io
+# `apt-cache show docker.io docker-cli docker-buildx` in bookworm and trixie.
 DEBIAN = {"11": ("docker.io",), "12": ("docker.io",)}
 DEBIAN_LATER = ("docker.io", "docker-cli", "docker-buildx", "docker-compose")
 # https://packages.ubuntu.com/jammy-updates/docker.io (and focal, noble): the plugins are separate.

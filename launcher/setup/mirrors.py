@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_ARCHIVE = "http://deb.debian.org/debian"
-DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 PROXY_NAMES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 CA_NAMES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 CA_FILES = (
@@ -21,15 +19,19 @@ CA_FILES = (
 PIP_FILES = ("etc/pip.conf", "etc/xdg/pip/pip.conf")
 APT_ENTRY = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+", re.MULTILINE)
 APT_URIS = re.compile(r"^URIs:\s*(.+)$", re.MULTILINE | re.IGNORECASE)
+SECURITY_ARCHIVE = re.compile(r"^https?://security\.|/debian-security$")
 APT_PROXY = re.compile(r'^\s*(Acquire::https?::Proxy(?:::[^\s"]+)?)\s+"?([^\s";]+)"?\s*;', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """Where packages come from on this machine; empty or None where it has no setting of its own."""
+    """Where packages come from on this machine; empty or None where it has no setting of its own.
 
-    archive: str = DEFAULT_ARCHIVE
-    security: str = DEFAULT_SECURITY
+    `archive` and `security` are Debian's archive and its security archive; None means the tools' own default.
+    """
+
+    archive: str | None = None
+    security: str | None = None
     apt_settings: tuple[tuple[str, str], ...] = ()
     index: str | None = None
     extra_indexes: tuple[str, ...] = ()
@@ -38,12 +40,11 @@ class Mirrors:
     proxies: tuple[str, ...] = ()
 
     def apt_lines(self, codename: str) -> list[str]:
-        """One-line apt sources of `codename` with updates and security."""
-        return [
-            f"deb {self.archive} {codename} main",
-            f"deb {self.archive} {codename}-updates main",
-            f"deb {self.security} {codename}-security main",
-        ]
+        """One-line apt sources of `codename` with updates and security; none where the default is meant."""
+        if self.archive is None:
+            return []
+        lines = [f"deb {self.archive} {codename} main", f"deb {self.archive} {codename}-updates main"]
+        return lines + ([f"deb {self.security} {codename}-security main"] if self.security else [])
 
 
 def read_mirrors(root: Path, environ: Mapping[str, str]) -> Mirrors:
@@ -71,8 +72,8 @@ def read_mirrors(root: Path, environ: Mapping[str, str]) -> Mirrors:
 def secret_files(mirrors: Mirrors, codename: str, directory: Path) -> dict[str, Path]:
     """Write the settings that differ from the defaults into `directory` (mode 0600): secret id -> file."""
     texts = {}
-    if (mirrors.archive, mirrors.security) != (DEFAULT_ARCHIVE, DEFAULT_SECURITY):
-        texts["apt_sources"] = "\n".join(mirrors.apt_lines(codename))
+    if lines := mirrors.apt_lines(codename):
+        texts["apt_sources"] = "\n".join(lines)
     if mirrors.apt_settings:
         texts["apt_conf"] = "\n".join(f'{key} "{value}";' for key, value in mirrors.apt_settings)
     if mirrors.index or mirrors.extra_indexes or mirrors.trusted_hosts:
@@ -86,22 +87,19 @@ def secret_files(mirrors: Mirrors, codename: str, directory: Path) -> dict[str, 
     return files | ({"ca": mirrors.ca} if mirrors.ca else {})
 
 
-def _apt_archives(root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+def _apt_archives(root: Path, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     given = environ.get("LAUNCHER_APT_MIRROR", "").rstrip("/")
     if given:
         return given, re.sub(r"/debian$", "/debian-security", given)
     if "ID=debian" not in _text(root / "etc/os-release").splitlines():
-        return DEFAULT_ARCHIVE, DEFAULT_SECURITY
+        return None, None
     directory = root / "etc/apt/sources.list.d"
     files = [root / "etc/apt/sources.list", *(sorted(directory.iterdir()) if directory.is_dir() else ())]
     text = "\n".join(_text(file) for file in files if file.suffix in (".list", ".sources"))
     uris = [*APT_ENTRY.findall(text), *(uri for line in APT_URIS.findall(text) for uri in line.split())]
     uris = [uri.rstrip("/") for uri in uris if uri.startswith("http")]
-    archive = next((uri for uri in uris if uri.endswith("/debian")), DEFAULT_ARCHIVE)
-    security = next(
-        (uri for uri in uris if uri.endswith(("/debian-security", "security.debian.org"))), DEFAULT_SECURITY
-    )
-    return archive, security
+    archive = next((uri for uri in uris if uri.endswith("/debian")), None)
+    return archive, next((uri for uri in uris if SECURITY_ARCHIVE.search(uri)), None)
 
 
 def _apt_settings(root: Path) -> tuple[tuple[str, str], ...]:

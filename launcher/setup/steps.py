@@ -64,7 +64,7 @@ def _driver_command(facts: SetupFacts) -> str:
         # https://documentation.ubuntu.com/server/how-to/graphics/install-nvidia-drivers/
         return "sudo apt-get install -y ubuntu-drivers-common && sudo ubuntu-drivers install"
     if facts.distribution == "debian":
-        # https://wiki.debian.org/NvidiaGraphicsDrivers
+        # Debian's wiki, page NvidiaGraphicsDrivers.
         return (
             "(with contrib, non-free and non-free-firmware in the apt sources) sudo apt-get update && "
             "sudo apt-get install -y linux-headers-amd64 nvidia-driver firmware-misc-nonfree"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,25 +111,6 @@ def up(run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: 
     yield start
     for name in dict.fromkeys(names):
         run_launcher("rm", name, "--yes")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def user_volumes(docker_client: docker.DockerClient) -> Iterator[None]:
-    """Training keeps a user's data and cache volumes on purpose; those that were not there before go at the end."""
-    import docker
-
-    from launcher import labels
-
-    filters = [{"label": f"{labels.ROLE}={role}"} for role in (labels.ROLE_CACHE, labels.ROLE_DATA)]
-
-    def found() -> set[str]:
-        return {volume.name for wanted in filters for volume in docker_client.volumes.list(filters=wanted)}
-
-    before = found()
-    yield
-    for name in found() - before:
-        with suppress(docker.errors.APIError):
-            docker_client.volumes.get(name).remove()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd")
 # The suite with an engine >= 28, whose programs need only glibc 2.34: they run on Debian 12 beside its own runc.
 SUITE = "sid"
-USUAL_MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -36,7 +35,7 @@ def engine_programs(cache: Path) -> Path:
 
 
 def debian_mirror() -> str:
-    """The mirror that apt is configured with for Debian itself; Debian's usual one where it names none."""
+    """The mirror that apt is configured with for Debian itself. Raises UnavailableError where it names none."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(ORIGIN) $(RELEASE) $(REPO_URI)"], capture_output=True, text=True
     )
@@ -44,7 +43,7 @@ def debian_mirror() -> str:
         origin, *release, uri = line.split()
         if origin == "Debian" and not any("security" in word for word in release):
             return uri.rstrip("/")
-    return USUAL_MIRROR
+    raise UnavailableError("apt has no lists of Debian's own packages here")
 
 
 def _download(directory: Path) -> list[Path]:

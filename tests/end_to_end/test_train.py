@@ -26,15 +26,15 @@ def test_one_off_container_trains_and_leaves_only_the_callers_files(
     run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     project = project_of(tmp_path / "work", 1234)
-    before = {c.id for c in docker_client.containers.list(all=True)}
     done = run_launcher("train", "--yes", "--", *SYNTHETIC, cwd=project)
     assert done.code == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert {"test_accuracy", "images_per_second", "device", "epochs", "seconds", "checkpoint"} <= set(result)
     assert (project / result["checkpoint"]).exists() and (project / "run/metrics.csv").exists()
     assert owners(project) == {1234}
-    assert {c.id for c in docker_client.containers.list(all=True)} <= before
-    assert not docker_client.volumes.list(filters={"label": f"gpu-launcher.project={project}"})
+    of_project = {"label": f"gpu-launcher.project={project}"}
+    assert not docker_client.containers.list(all=True, filters=of_project)
+    assert not docker_client.volumes.list(filters=of_project)
 
 
 def test_a_running_environment_of_the_project_is_used(

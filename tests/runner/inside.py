@@ -1,10 +1,14 @@
-"""The tests that need torch, run inside the image, where torch is."""
+"""The tests that need torch, run inside the image, where torch is.
+
+`python -m tests.runner.inside IMAGE RESULTS [PYTEST ARGUMENT...]`
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,11 +25,23 @@ SHARED_MEMORY = "1g"  # DataLoader workers and gloo exchange tensors there
 UNPRIVILEGED = 1000
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(argv: Sequence[str]) -> int:
+    """A process of its own, so that it can run beside the tests on the host and be ended with them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    image, results, *arguments = argv
+    try:
+        return run_inside(image, arguments, ROOT, Path(results))
+    except KeyboardInterrupt:
+        return 130
+
+
 def run_inside(image: str, arguments: Sequence[str], root: Path, results: Path) -> int:
     """Run pytest in `image` as an ordinary user without network or capabilities; returns its exit code."""
     import docker
 
-    print("\n== tests in the image ==", flush=True)
     uid, gid = _user(root)
     for directory in (results, results.parent):
         directory.chmod(0o755)
@@ -97,3 +113,7 @@ def copy_pytest(target: Path) -> None:
             destination = target / file
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(str(file.locate()), destination)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -16,13 +17,16 @@ from typing import NoReturn
 from launcher.errors import LauncherError
 from tests.runner.engine import running_engine
 from tests.runner.images import build_images
-from tests.runner.inside import run_inside
 from tests.runner.packages import install_missing_programs
 from tests.runner.summary import Summary, closing_line, read_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/torch"
+INSIDE_LOG = "inside.log"
 WITHOUT_ENGINE = ("tests/unit",)
+# Tests mostly wait for engines, servers and child processes. Which of them must stay together, tests/conftest.py says.
+IN_PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+ONE_BY_ONE = ("-n", "--numprocesses", "--pdb", "-s", "--capture=no", "-x", "--exitfirst", "--collect-only", "--co")
 NO_TESTS_COLLECTED = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
 
 
@@ -77,13 +81,18 @@ def main(argv: Sequence[str]) -> int:
 def _run(arguments: Arguments, results: Path) -> tuple[int, list[Summary]]:
     codes, summaries = [], []
     install_missing_programs()
-    with running_engine(wanted=arguments.engine, strict=arguments.strict) as engine:
+    with running_engine(wanted=arguments.engine, strict=arguments.strict) as engine, ExitStack() as running:
         images = build_images() if engine else None
-        if arguments.host is not None:
-            codes.append(_run_on_host((*arguments.common, *(arguments.host or ("tests",))), results / "host.xml"))
-            summaries.append(read_summary("on the host", results / "host.xml"))
+        inside = None
         if arguments.inside is not None and images is not None:
-            codes.append(run_inside(images.jupyter, (*arguments.common, *arguments.inside), ROOT, results))
+            inside = running.enter_context(
+                inside_image(images.jupyter, (*arguments.common, *arguments.inside), results)
+            )
+        if arguments.host is not None:
+            codes.append(_run_on_host(host_arguments(arguments), results / "host.xml"))
+            summaries.append(read_summary("on the host", results / "host.xml"))
+        if inside is not None:
+            codes.append(show_inside(inside, results))
             summaries.append(read_summary("in the image", results / "inside.xml"))
         elif arguments.inside is not None:
             print(f"{INSIDE} was not run: there is no engine")
@@ -93,6 +102,39 @@ def _run(arguments: Arguments, results: Path) -> tuple[int, list[Summary]]:
     if not failures and NO_TESTS_COLLECTED in codes and sum(s.tests for s in summaries) == 0:
         failures = [NO_TESTS_COLLECTED]
     return (failures[0] if failures else 0), summaries
+
+
+def host_arguments(arguments: Arguments) -> tuple[str, ...]:
+    """What pytest gets on the host: a full run goes in parallel unless an argument needs one process."""
+    if arguments.host or any(a.startswith(ONE_BY_ONE) for a in arguments.common):
+        return (*arguments.common, *(arguments.host or ("tests",)))
+    return (*IN_PARALLEL, *arguments.common, "tests")
+
+
+@contextmanager
+def inside_image(image: str, arguments: Sequence[str], results: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the tests in the image beside those on the host; what they print waits in a file. Ended with the block."""
+    command = (sys.executable, "-m", "tests.runner.inside", image, str(results), *arguments)
+    with (results / INSIDE_LOG).open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def show_inside(process: subprocess.Popen[bytes], results: Path) -> int:
+    """Print what the tests in the image have said and go on saying; returns their exit code."""
+    print("\n== tests in the image ==", flush=True)
+    with (results / INSIDE_LOG).open("rb") as log:
+        while True:
+            ended = process.poll() is not None
+            sys.stdout.buffer.write(log.read())
+            sys.stdout.buffer.flush()
+            if ended:
+                return process.returncode
+            time.sleep(0.2)
 
 
 def _run_on_host(arguments: Sequence[str], result: Path) -> int:

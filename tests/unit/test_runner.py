@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.main import Arguments, split
+from tests.runner.main import Arguments, host_arguments, split
 from tests.runner.summary import Summary, closing_line, read_summary
 
 REPORT = '<testsuites><testsuite errors="1" failures="2" skipped="3" tests="10" time="1.5"></testsuite></testsuites>'
@@ -30,6 +30,12 @@ def test_unit_tests_alone_need_no_engine() -> None:
 
 def test_torch_tests_alone_run_in_the_image_only() -> None:
     assert split(["tests/torch/cifar10", "-x"]) == Arguments(None, ("tests/torch/cifar10",), ("-x",), strict=False)
+
+
+def test_a_full_run_goes_in_parallel_and_a_chosen_test_does_not() -> None:
+    assert "-n" in host_arguments(split([])) and host_arguments(split(["-q"]))[-2:] == ("-q", "tests")
+    assert "loadgroup" not in host_arguments(split(["tests/unit"]))
+    assert "loadgroup" not in host_arguments(split(["--pdb"])) and "loadgroup" not in host_arguments(split(["-x"]))
 
 
 def test_ci_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:

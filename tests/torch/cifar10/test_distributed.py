@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,15 +81,54 @@ def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path) ->
         torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-5)
 
 
-def test_error_on_two_ranks_is_said_once(tmp_path: Path) -> None:
-    path = tmp_path / "bad.npz"
-    path.write_bytes(b"PK\x03\x04 not really")
-    done = torchrun("--data", path, "--out", "run")
-    assert done.returncode != 0
-    assert done.stdout == ""
-    assert done.stderr.count(f"cifar10: {path}: is not a readable .npz file") == 1
-    before_torchruns_own_report = done.stderr.split("torch/distributed/elastic")[0]
-    assert "Traceback" not in before_torchruns_own_report
+def launched(*arguments: str | Path) -> subprocess.Popen[str]:
+    """As `launcher train` starts several ranks."""
+    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
+    command = [sys.executable, "-m", "cifar10.launch", "2", "train", "--device", "cpu", *map(str, arguments)]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "cause"),
+    [
+        (("--data", "bad.npz"), 1, "is not a readable .npz file"),
+        (("--epochs", "none"), 2, "'none' is not a whole number"),
+    ],
+)
+def test_an_error_on_two_ranks_is_said_once_without_torchruns_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, cause: str
+) -> None:
+    Path("bad.npz").write_bytes(b"PK\x03\x04 not really")
+    process = launched(*arguments, "--out", "run")
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (code, ""), stderr
+    assert stderr.count(cause) == 1
+    assert "Traceback" not in stderr and "elastic" not in stderr
+
+
+def test_a_killed_rank_ends_the_job_with_a_cause(npz: Path) -> None:
+    process = launched("--data", npz, "--epochs", "100000", "--out", "run")
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("epoch 1/"):
+        assert process.poll() is None
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert "cifar10: rank 1 was ended by SIGKILL\nnext: " in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_signal_saves_and_is_the_exit_code(npz: Path) -> None:
+    process = launched("--data", npz, "--epochs", "100000", "--out", "run")
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("epoch 1/"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert stderr.count("progress is saved in run") == 1
+    assert "Traceback" not in stderr
 
 
 def test_batch_smaller_than_the_ranks_is_refused(cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:

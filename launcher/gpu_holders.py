@@ -1,0 +1,67 @@
+"""Which environment holds which GPU. The engine's containers are the only record, so that all users see the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from launcher import labels
+from launcher.attach import refuse_taken, taken
+from launcher.engine import Container, Engine
+from launcher.errors import GpuTakenError
+
+CLAIM_SECONDS = 10.0
+POLL_SECONDS = 0.05
+
+
+def held_gpus(container_labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The GPUs recorded in an environment's labels."""
+    try:
+        return tuple(str(gpu) for gpu in json.loads(container_labels.get(labels.GPUS, "[]")))
+    except ValueError:
+        return ()
+
+
+def holders(containers: Iterable[Container], but: str = "") -> dict[str, str]:
+    """GPU -> name of the environment that holds it. A stopped one holds nothing: it asks again when it starts."""
+    held: dict[str, str] = {}
+    for container in containers:
+        if container.name == but or container.state in ("exited", "dead"):
+            continue
+        for gpu in held_gpus(container.labels):
+            held[gpu] = container.labels.get(labels.NAME, container.name)
+    return held
+
+
+def claim_gpus(engine: Engine, name: str, gpus: Sequence[str]) -> None:
+    """Called between a container's creation and its start; raises GpuTakenError when another one gets the GPUs.
+
+    Two users may choose the same free GPU at the same moment. Each one's container is visible before it looks here, so
+    at least one of them sees the other; and of two that see each other, the name that sorts first waits for the other
+    to give way. Nobody starts who sees a rival.
+    """
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while gpus:
+        rivals = [c for c in engine.containers(labels.GPUS) if c.name != name and taken(gpus, holders([c]))]
+        if not rivals:
+            return
+        if any(c.state != "created" or c.name < name for c in rivals) or time.monotonic() > deadline:
+            refuse_taken(gpus, holders(rivals))
+        time.sleep(POLL_SECONDS)
+
+
+def start_with_gpus(engine: Engine, name: str, gpus: Sequence[str], share: bool) -> None:
+    """Start a stopped container; raises GpuTakenError, with the container stopped, when its GPUs were given away."""
+
+    def refuse() -> None:
+        if gpus and not share:
+            refuse_taken(gpus, holders(engine.containers(labels.GPUS), but=name))
+
+    refuse()
+    engine.start(name)
+    try:
+        refuse()
+    except GpuTakenError:
+        engine.stop(name)
+        raise

@@ -1,0 +1,53 @@
+"""An engine in memory with current images, and `up` that finds it ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from launcher import labels
+from launcher.context import Context
+from launcher.endpoint import Endpoint
+from launcher.engine import Image
+from launcher.progress import Progress
+from launcher.spec import Mode, UpRequest
+from tests.contract.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    from launcher.images import _stack
+    from launcher.setup.build import image_reference
+    from launcher.setup.source import source_digest
+
+    made = FakeEngine()
+    for target in ("jupyter", "ssh"):
+        stack = _stack(None)
+        made.images[image_reference(stack, target)] = Image(
+            "sha256:1", {labels.IMAGE_SOURCE: source_digest(stack, target)}
+        )
+    monkeypatch.setattr("launcher.up.ensure_engine", lambda progress, consent: None)
+    monkeypatch.setattr("launcher.up.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: ())
+    return made
+
+
+def context_for(engine: FakeEngine, tmp_path: Path, environ: Mapping[str, str] | None = None) -> Context:
+    root = tmp_path / "root"
+    root.mkdir(exist_ok=True)
+    context = Context(
+        environ={"HOME": str(tmp_path / "home"), "ENVCHECK_ROOT": str(root), **(environ or {})},
+        progress=Progress(StringIO()),
+    )
+    context.__dict__ |= {"engine": engine, "endpoint": Endpoint("unix:///simulated", "test"), "owner": 1000}
+    return context
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> UpRequest:
+    project = tmp_path / "project"
+    project.mkdir()
+    return UpRequest("demo", Mode.JUPYTER, project)
