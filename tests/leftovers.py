@@ -42,8 +42,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _client(session: pytest.Session) -> docker.DockerClient | None:
-    """None in a worker, inside the image, and where no engine answers."""
-    if hasattr(session.config, "workerinput") or importlib.util.find_spec("launcher") is None:
+    """None in a worker, where launcher and SDK are not installed (the image), and where no engine answers."""
+    if hasattr(session.config, "workerinput") or not all(map(importlib.util.find_spec, ("launcher", "docker"))):
         return None
     from launcher.endpoint import resolve_endpoint
     from launcher.setup.probe import EngineState, ask_engine
