@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from launcher.engine import Attachment, EngineInfo
@@ -11,6 +11,8 @@ from launcher.spec import GpuRequest
 
 VENDOR = "nvidia.com/gpu"
 EVERY = "all"
+# UUID, index or "all" -> the environments that hold it; several where they share it.
+Holders = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,8 @@ class HostGpu:
     name: str = "NVIDIA GPU"
 
 
-def choose_gpus(
-    request: GpuRequest, gpus: Sequence[HostGpu], held: dict[str, str], share: bool = False
-) -> tuple[str, ...]:
-    """The UUIDs a request gets; `held` maps a UUID to the environment that holds it.
+def choose_gpus(request: GpuRequest, gpus: Sequence[HostGpu], held: Holders, share: bool = False) -> tuple[str, ...]:
+    """The UUIDs a request gets.
 
     `auto` takes every free GPU and a count any free ones; raises GpuTakenError naming the holders when there are
     too few, UsageError when a named GPU does not exist.
@@ -43,7 +43,7 @@ def choose_gpus(
     return tuple(free[:wanted])
 
 
-def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: dict[str, str], share: bool) -> tuple[str, ...]:
+def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: Holders, share: bool) -> tuple[str, ...]:
     by_name = {str(gpu.index): gpu.uuid for gpu in gpus} | {gpu.uuid: gpu.uuid for gpu in gpus}
     # What does not exist first: freeing the others would not help.
     for name in names:
@@ -58,13 +58,13 @@ def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: dict[str, str]
     return chosen
 
 
-def taken(gpus: Sequence[str], held: dict[str, str]) -> list[str]:
+def taken(gpus: Sequence[str], held: Holders) -> list[str]:
     """Names of the environments that hold one of `gpus`; "all", on either side, is every GPU of the machine."""
     every = EVERY in gpus
-    return sorted({name for gpu, name in held.items() if every or gpu == EVERY or gpu in gpus})
+    return sorted({name for gpu, names in held.items() if every or gpu == EVERY or gpu in gpus for name in names})
 
 
-def refuse_taken(gpus: Sequence[str], held: dict[str, str]) -> None:
+def refuse_taken(gpus: Sequence[str], held: Holders) -> None:
     """Raises GpuTakenError when another environment holds one of `gpus`."""
     names = taken(gpus, held)
     if names:

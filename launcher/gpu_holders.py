@@ -23,14 +23,14 @@ def held_gpus(container_labels: Mapping[str, str]) -> tuple[str, ...]:
         return ()
 
 
-def holders(containers: Iterable[Container], but: str = "") -> dict[str, str]:
-    """GPU -> name of the environment that holds it. A stopped one holds nothing: it asks again when it starts."""
-    held: dict[str, str] = {}
+def holders(containers: Iterable[Container], but: str = "") -> dict[str, list[str]]:
+    """GPU -> names of the environments that hold it. A stopped one holds nothing: it asks again when it starts."""
+    held: dict[str, list[str]] = {}
     for container in containers:
         if container.name == but or container.state in ("exited", "dead"):
             continue
         for gpu in held_gpus(container.labels):
-            held[gpu] = container.labels.get(labels.NAME, container.name)
+            held.setdefault(gpu, []).append(container.labels.get(labels.NAME, container.name))
     return held
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launcher import labels
-from launcher.attach import EVERY, VENDOR, HostGpu, attachments, choose_gpus, refuse_taken
+from launcher.attach import EVERY, VENDOR, Holders, HostGpu, attachments, choose_gpus, refuse_taken
 from launcher.device import ASKED_FOR_CPU
 from launcher.engine import EngineInfo
 from launcher.errors import ConflictError, NotReadyError
@@ -28,7 +28,7 @@ def host_gpus(info: EngineInfo, root: Path = Path("/")) -> tuple[HostGpu, ...]:
 
 
 def devices_to_try(
-    request: GpuRequest, reason: str, info: EngineInfo, gpus: Sequence[HostGpu], held: dict[str, str], share: bool
+    request: GpuRequest, reason: str, info: EngineInfo, gpus: Sequence[HostGpu], held: Holders, share: bool
 ) -> tuple[Device, ...]:
     """One Device for each way to attach the chosen GPUs, best first.
 
@@ -37,9 +37,9 @@ def devices_to_try(
     """
     if not gpus:
         # Without NVML here (a remote engine, an old driver) the engine's own list is the only truth there is.
+        ways = attachments(info, (EVERY,), every=True)
         if not share:
             refuse_taken((EVERY,), held)
-        ways = attachments(info, (EVERY,), every=True)
         return tuple(Device(True, reason, (EVERY,), way, share) for way in ways)
     chosen = choose_gpus(request, gpus, held, share)
     indices = {gpu.uuid: str(gpu.index) for gpu in gpus}

@@ -41,12 +41,17 @@ class Progress:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a step; it is listed even when it fails."""
+        """Time a step; it is listed even when it fails, and once when it is tried again."""
         started = time.monotonic()
         try:
             yield
         finally:
-            self.phases.append(Phase(name, time.monotonic() - started))
+            seconds = time.monotonic() - started
+            before = next((place for place, phase in enumerate(self.phases) if phase.name == name), None)
+            if before is None:
+                self.phases.append(Phase(name, seconds))
+            else:
+                self.phases[before] = Phase(name, self.phases[before].seconds + seconds)
             if self._terminal:
                 self._write(CLEAR_LINE)
 

@@ -9,6 +9,7 @@ import click
 from launcher.cli.options import environment_options, name_argument, pass_context, refuse_trailing, yes_option
 from launcher.context import Context
 from launcher.errors import UsageError
+from launcher.interrupt import Interrupted
 
 
 @click.command()
@@ -44,9 +45,13 @@ def logs(context: Context, name: str | None, follow: bool, lines: int) -> None:
     if not follow:
         click.echo(context.engine.logs(environment.engine_name, lines), nl=False)
         return
-    for chunk in context.engine.follow_logs(environment.engine_name, lines):
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.flush()
+    try:
+        for chunk in context.engine.follow_logs(environment.engine_name, lines):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+    except Interrupted as interruption:
+        # The usual way to end it: nothing to tell.
+        raise click.exceptions.Exit(interruption.code) from None
 
 
 @click.command(name="exec")

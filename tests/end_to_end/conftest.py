@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ROOT, RunLauncher, lacking
 from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
+from tests.end_to_end.machines import Launch, Run, compile_driver, machine, remove_spec, write_spec
 from tests.end_to_end.private_engine import PrivateEngine, cache_directory
 from tests.end_to_end.private_engine import private_engine as running_private_engine
 
@@ -149,3 +150,62 @@ def shared_ssh(
 ) -> Iterator[Started]:
     """An SSH environment of uid 1234, for tests that leave it as it is."""
     yield from _shared("ssh", shared_launcher, tmp_path_factory.mktemp("shared") / "project")
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Faked roots: no card; a card without driver; a card with a loaded driver module."""
+    base = tmp_path_factory.mktemp("machines")
+    return {
+        "no card": machine(base / "none", card=False),
+        "card without driver": machine(base / "card", card=True),
+        "card with driver": machine(base / "driver", card=True, driver=True),
+    }
+
+
+@pytest.fixture(scope="session")
+def launch(
+    private_engine: PrivateEngine,
+    private_jupyter_image: str,
+    machines: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Launch:
+    """Run bin/launcher for one user with one project: launch(*arguments, on="no card", environ={...})."""
+    home, project = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("project")
+    os.chown(project, 1000, 1000)
+    # Outside the engine's network, where packages can be had.
+    subprocess.run([str(ROOT / "bin/launcher"), "--version"], check=True, stdout=subprocess.DEVNULL)
+
+    def run(*arguments: str, on: str = "no card", environ: dict[str, str] | None = None) -> Run:
+        own = {"HOME": str(home), "ENVCHECK_ROOT": str(machines[on])}
+        own |= {name: str(home / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+        own |= environ or {}
+        done = private_engine.run(str(ROOT / "bin/launcher"), *arguments, environ=own, cwd=project)
+        assert "Traceback" not in done.stderr
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def spec(private_engine: PrivateEngine) -> Iterator[Callable[..., None]]:
+    """Write the engine's CDI spec; it is gone after the test."""
+    yield lambda **options: write_spec(private_engine.cdi_directory, **options)
+    remove_spec(private_engine.cdi_directory)
+
+
+@pytest.fixture(scope="session")
+def fake_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled stand-in for the driver's library; what cuInit returns is set in the spec."""
+    try:
+        return compile_driver(tmp_path_factory.mktemp("driver"))
+    except (OSError, subprocess.CalledProcessError) as error:
+        lacking(f"no C compiler: {error}")
+
+
+@pytest.fixture
+def nothing_left(private_engine: PrivateEngine) -> Iterator[None]:
+    """The test leaves the engine as it was."""
+    before = private_engine.everything()
+    yield
+    assert private_engine.everything() == before

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+Launch = Callable[..., "Run"]
 FAKE_DRIVERS = Path(__file__).parents[1] / "fakedrivers"
 DRIVER_LIBRARY = "/usr/lib/x86_64-linux-gnu/libcuda.so.1"
 SPEC_NAME = "nvidia.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a launcher run ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    @property
+    def first_line(self) -> str:
+        return self.stderr.splitlines()[0]
 
 
 def machine(root: Path, *, card: bool, driver: bool = False) -> Path:

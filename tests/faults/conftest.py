@@ -57,3 +57,21 @@ def engine(docker_client: docker.DockerClient) -> Iterator[docker.DockerClient]:
     before = on_engine(docker_client)
     yield docker_client
     assert on_engine(docker_client) == before
+
+
+@pytest.fixture(scope="module")
+def shared(
+    docker_client: docker.DockerClient, jupyter_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Launcher]:
+    """One running JupyterLab environment; its name is its project's. Tests leave it as they like: `up` repairs it."""
+    home = tmp_path_factory.mktemp("home")
+    project = tmp_path_factory.mktemp("projects") / f"fault-{secrets.token_hex(3)}"
+    project.mkdir()
+    (project / "bad.npz").write_bytes(b"PK\x03\x04 this is no archive")
+    environ = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
+    launcher = Launcher(project, environ)
+    before = digests(project)
+    yield launcher
+    done = launcher.run("rm", project.name, "--yes")
+    assert done.code == 0, done
+    assert digests(project) == before

@@ -21,25 +21,25 @@ CDI = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=2", "nvidia.com/g
     ("text", "held", "chosen"),
     [
         ("auto", {}, ("GPU-a", "GPU-b", "GPU-c")),
-        ("auto", {"GPU-a": "x"}, ("GPU-b", "GPU-c")),
+        ("auto", {"GPU-a": ["x"]}, ("GPU-b", "GPU-c")),
         ("all", {}, ("GPU-a", "GPU-b", "GPU-c")),
-        ("1", {"GPU-a": "x"}, ("GPU-b",)),
-        ("0,2", {"GPU-b": "x"}, ("GPU-a", "GPU-c")),
+        ("1", {"GPU-a": ["x"]}, ("GPU-b",)),
+        ("0,2", {"GPU-b": ["x"]}, ("GPU-a", "GPU-c")),
         ("GPU-c", {}, ("GPU-c",)),
     ],
 )
-def test_free_gpus_are_chosen(text: str, held: dict[str, str], chosen: tuple[str, ...]) -> None:
+def test_free_gpus_are_chosen(text: str, held: dict[str, list[str]], chosen: tuple[str, ...]) -> None:
     assert choose_gpus(GpuRequest.parse(text), GPUS, held) == chosen
 
 
 @pytest.mark.parametrize("text", ["all", "3", "0,1", "GPU-a"])
 def test_held_gpus_conflict_and_name_the_holder(text: str) -> None:
     with pytest.raises(ConflictError, match="alice-run"):
-        choose_gpus(GpuRequest.parse(text), GPUS, {"GPU-a": "alice-run"})
+        choose_gpus(GpuRequest.parse(text), GPUS, {"GPU-a": ["alice-run"]})
 
 
 def test_auto_conflicts_only_when_none_is_free() -> None:
-    held = {gpu.uuid: "alice-run" for gpu in GPUS}
+    held = {gpu.uuid: ["alice-run"] for gpu in GPUS}
     with pytest.raises(ConflictError):
         choose_gpus(GpuRequest("auto"), GPUS, held)
     assert choose_gpus(GpuRequest("auto"), GPUS, held, share=True) == ("GPU-a", "GPU-b", "GPU-c")

@@ -1,0 +1,1 @@
+"""How fast things are, as ratios against a baseline of the same run: `python -m tests.bench`. Nothing here can fail."""
