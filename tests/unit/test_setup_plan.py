@@ -9,7 +9,6 @@ import pytest
 from launcher.errors import NotReadyError, TimedOutError
 from launcher.setup import toolkit
 from launcher.setup.detect import SetupFacts
-from launcher.setup.engine_packages import engine_packages, installed_packages
 from launcher.setup.perform import dry_run_text
 from launcher.setup.probe import EngineState
 from launcher.setup.steps import plan_setup
@@ -242,15 +241,3 @@ def test_dry_run_names_every_command_and_what_it_is_for() -> None:
     lines = dry_run_text(plan_setup(BARE)).splitlines()
     assert lines[:2] == ["# Read the package lists", "apt-get update -q"]
     assert len(lines) == 2 * len(plan_setup(BARE).steps)
-
-
-def test_unknown_distribution_has_no_packages() -> None:
-    assert engine_packages("arch", "") is None
-
-
-def test_removed_package_does_not_count_as_installed() -> None:
-    status = (
-        "Package: docker.io\nStatus: deinstall ok config-files\n\n"
-        "Package: podman\nStatus: install ok installed\nVersion: 4\n"
-    )
-    assert installed_packages(status, ("docker.io", "podman")) == ("podman",)
