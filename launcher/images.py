@@ -21,11 +21,10 @@ def choose_image(target: str, stack_name: str | None = None) -> ImageChoice:
     return ImageChoice(image_reference(stack, target), source_digest(stack, target))
 
 
-def ensure_image(context: Context, target: str, stack_name: str | None = None) -> ImageChoice:
-    """As choose_image; builds it where it is missing or differs from the sources here."""
+def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: str | None = None) -> None:
+    """Build what choose_image chose for `target` where it is missing or was built from other sources."""
     from launcher.setup.build import build_image
 
-    image = choose_image(target, stack_name)
     found = context.engine.image(image.reference)
     if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
         reason = "it is not there yet" if found is None else "its sources changed"
@@ -37,7 +36,6 @@ def ensure_image(context: Context, target: str, stack_name: str | None = None) -
             docker_host=context.endpoint.url,
             consent=context.consent is True,
         )
-    return image
 
 
 def _stack(name: str | None) -> Stack:

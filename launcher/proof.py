@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from launcher.engine import Engine
 from launcher.errors import NotReadyError
+from launcher.findings import failure, report_of
 
 COMMAND = ("envcheck", "gpu", "--quick", "--json")
 
@@ -25,13 +25,9 @@ def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> Proof:
     `attached` are the GPUs it was made with: UUIDs, indices where only those are known, or "all".
     """
     result = engine.execute(name, COMMAND)
-    try:
-        report = json.loads(result.stdout)
-    except ValueError:
-        report = {}
-    gpus = tuple(str(gpu.get("uuid", "")) for gpu in report.get("gpus", ()))
     if result.exit_code != 0:
-        raise _error(report, result.stderr)
+        raise failure(result, "the GPU cannot be used in the container", "   (--gpus none uses the CPU)")
+    gpus = tuple(str(gpu.get("uuid", "")) for gpu in report_of(result).get("gpus", ()))
     _compare(tuple(attached), gpus)
     return Proof(gpus)
 
@@ -53,17 +49,3 @@ def _compare(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:
             "The CDI specification is out of date: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
             cause_id="container-cdi-unresolvable",
         )
-
-
-def _error(report: dict[str, object], stderr: str) -> NotReadyError:
-    """envcheck's first finding in two lines."""
-    findings = report.get("findings")
-    first = findings[0] if isinstance(findings, list) and findings else {}
-    summary = first.get("summary") or next(iter(stderr.strip().splitlines()), "") or "CUDA does not run"
-    fixes = first.get("fix") or ["Run envcheck for the details, or use the CPU with --gpus none"]
-    cause_id = report.get("root_cause")
-    return NotReadyError(
-        f"the GPU cannot be used in the container: {summary}",
-        str(fixes[0]),
-        cause_id=str(cause_id) if cause_id else None,
-    )

@@ -30,8 +30,7 @@ def provisioned(
     `plans` differ in how GPUs are attached; the next is tried only when the engine refuses the attachment.
     """
     engine = context.engine
-    undo = ExitStack()
-    try:
+    with _undone_on_failure() as undo:
         first = plans[0][0]
         _create_volumes(engine, first, undo)
         mtu = route_mtu() if context.endpoint.local else None
@@ -40,6 +39,14 @@ def provisioned(
             if engine.create_network(first.network, names, mtu):
                 undo.callback(_quietly, engine.remove_network, first.network)
         yield _first_accepted(context, plans, mode, undo)
+
+
+@contextmanager
+def _undone_on_failure() -> Iterator[ExitStack]:
+    """What is registered on the stack is called, last first, when the block raises, and left alone otherwise."""
+    undo = ExitStack()
+    try:
+        yield undo
     except BaseException:
         # A second Ctrl-C must not cut the undoing short.
         with uninterrupted():
@@ -92,8 +99,7 @@ def _create_and_start(
     context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
 ) -> ContainerPlan:
     engine = context.engine
-    attempt = ExitStack()
-    try:
+    with _undone_on_failure() as attempt:
         with context.progress.phase("create"):
             with uninterrupted():
                 engine.create(plan)
@@ -103,11 +109,7 @@ def _create_and_start(
             _inject(context, plan, device, mode)
         with context.progress.phase("start"):
             engine.start(plan.name)
-    except BaseException:
-        with uninterrupted():
-            attempt.close()
-        raise
-    undo.push(attempt)
+        undo.push(attempt)
     return plan
 
 

@@ -12,6 +12,7 @@ from launcher.context import Context
 from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
+from launcher.findings import failure
 from launcher.gpus import refuse_other_device
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
@@ -22,6 +23,7 @@ from launcher.terminal import follow, on_terminal, run_in
 from launcher.up import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 
 GATE = ("envcheck", "--json")
+KILLED = 128 + 9
 
 
 def train(context: Context, request: UpRequest, arguments: Sequence[str], named: str | None) -> int:
@@ -35,12 +37,12 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
         if not request.skip_check:
             judge_gate(context.engine.execute(running.engine_name, GATE))
-        return run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus)))
+        return _explained(context, run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus))))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
     image = choose_image("jupyter", request.stack)
     plans = make_plans(context, request, decision, image)
-    ensure_image(context, "jupyter", request.stack)
+    ensure_image(context, image, "jupyter", request.stack)
     prepare_project(context, request)
 
     def check_and_train(plans: Plans) -> int:
@@ -58,22 +60,18 @@ def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:
     return ("python", "-m", *program, "train", *(arguments or ("--model", "simple")))
 
 
+def _explained(context: Context, code: int) -> int:
+    """The trainer says itself why it failed, unless it was killed."""
+    if code == KILLED:
+        context.progress.say("launcher: the trainer was killed (SIGKILL); most often memory ran out")
+        context.progress.say("  next: give a smaller --batch-size or free memory, and go on with --resume auto")
+    return code
+
+
 def judge_gate(result: ExecResult) -> None:
     """Raises NotReadyError with envcheck's root cause when it says fail, or could not say anything."""
-    try:
-        report = json.loads(result.stdout)
-    except ValueError:
-        report = {}
-    if result.exit_code == 0:
-        return
-    findings = report.get("findings") or [{}]
-    summary = findings[0].get("summary") or next(iter(result.stderr.strip().splitlines()), "envcheck could not run")
-    fixes = findings[0].get("fix") or ["See the details with: launcher exec NAME -- envcheck"]
-    raise NotReadyError(
-        f"envcheck says that this environment cannot train: {summary}",
-        f"{fixes[0]}   (--skip-check trains anyway)",
-        cause_id=report.get("root_cause"),
-    )
+    if result.exit_code != 0:
+        raise failure(result, "envcheck says that this environment cannot train", "   (--skip-check trains anyway)")
 
 
 def _running_environment(context: Context, request: UpRequest, named: str | None) -> Environment | None:
@@ -117,7 +115,7 @@ def _train_once(context: Context, plans: Plans, arguments: Sequence[str]) -> int
     once = _one_off(plans, command, on_terminal())
     try:
         with provisioned(context, once.plans, None) as plan:
-            return follow(context, plan.name)
+            return _explained(context, follow(context, plan.name))
     finally:
         _clear(context, once)
 

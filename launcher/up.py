@@ -55,7 +55,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
         # GPUs before the image: a run that must fail does so before anything is downloaded.
         image = choose_image(request.mode.value, request.stack)
         plans = make_plans(context, request, decision, image)
-        ensure_image(context, request.mode.value, request.stack)
+        ensure_image(context, image, request.mode.value, request.stack)
         prepare_project(context, request)
         return on_free_gpus(
             lambda: make_plans(context, request, decision, image), lambda found: _start(context, request, found), plans

@@ -17,12 +17,17 @@ from launcher.context import Context
 def build(context: Context, stack: str | None, target: str | None) -> None:
     """Build the images; what is up to date is left alone."""
     refuse_trailing(context, "build")
-    from launcher.images import ensure_image
+    from launcher.images import choose_image, ensure_image
     from launcher.render import print_json
     from launcher.setup.perform import ensure_engine
+    from launcher.stacks import TARGETS
 
     ensure_engine(context.progress, consent=context.consent)
-    built = [ensure_image(context, name, stack) for name in ([target] if target else ["jupyter", "ssh"])]
+    built = []
+    for name in [target] if target else TARGETS:
+        image = choose_image(name, stack)
+        ensure_image(context, image, name, stack)
+        built.append(image)
     if context.json:
         print_json({"images": [{"reference": image.reference, "source": image.source} for image in built]})
         return

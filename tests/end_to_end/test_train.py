@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, project_of
+from tests.end_to_end.environment import Started, eventually, project_of
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
 SYNTHETIC = ("--model", "simple", "--synthetic", "--epochs", "1", "--out", "run")
@@ -54,6 +55,21 @@ def test_the_trainers_exit_code_and_message_come_through(run_launcher: RunLaunch
     assert done.code not in (0, 130) and "broken.npz" in done.stderr and "Traceback" not in done.stderr
     cuda = run_launcher("train", "--skip-check", "--", *SYNTHETIC, "--device", "cuda", cwd=project)
     assert cuda.code == 3 and "Traceback" not in cuda.stderr
+
+
+def test_a_trainer_that_is_killed_is_explained(
+    up: Callable[..., Started], run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """As the kernel does when memory runs out."""
+    started = up("jupyter")
+    container = docker_client.containers.get(started.result["container_id"])
+    with ThreadPoolExecutor(1) as pool:
+        arguments = ("--skip-check", "--", "--synthetic", "--epochs", "100000")
+        training = pool.submit(run_launcher, "train", *arguments, cwd=started.project)
+        assert eventually(lambda: container.exec_run(["pkill", "-KILL", "-f", "cifar10 train"]).exit_code == 0, 60)
+        done = training.result()
+    assert done.code == 137
+    assert "memory ran out" in done.stderr and "--resume auto" in done.stderr
 
 
 @pytest.mark.skipif("CIFAR10_NPZ" not in os.environ, reason="CIFAR10_NPZ does not name the real images")
