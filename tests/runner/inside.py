@@ -43,8 +43,7 @@ def run_inside(image: str, arguments: Sequence[str], root: Path, results: Path) 
     import docker
 
     uid, gid = _user(root)
-    for directory in (results, results.parent):
-        directory.chmod(0o755)
+    results.chmod(0o755)
     os.chown(results, uid, gid)
     client = docker.from_env()
     with tempfile.TemporaryDirectory(prefix="gpu-launcher-pytest-") as site:
