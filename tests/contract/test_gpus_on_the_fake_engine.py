@@ -10,7 +10,7 @@ import pytest
 
 from launcher import labels, lifecycle
 from launcher.attach import HostGpu
-from launcher.engine import Container, EngineInfo, ExecResult
+from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult
 from launcher.environments import from_container
 from launcher.errors import ConflictError, GpuTakenError, NotReadyError
 from launcher.gpu_holders import claim_gpus
@@ -138,32 +138,29 @@ def test_of_two_that_see_each_other_one_waits_for_the_other_to_give_way(
     assert looks
 
 
-def test_the_loser_of_a_race_gets_another_free_gpu(
-    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick_alice(gpu_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated: between our look and our container, somebody else's appears on the GPU we chose."""
     create = gpu_engine.create
 
-    def slower(plan: object) -> str:
+    def slower(plan: ContainerPlan) -> str:
         gpu_engine.rows.setdefault("gl-7-alice", rival("gl-7-alice", "running"))
-        return create(plan)  # type: ignore[arg-type]
+        return create(plan)
 
     monkeypatch.setattr(gpu_engine, "create", slower)
+
+
+@pytest.mark.usefixtures("quick_alice")
+def test_the_loser_of_a_race_gets_another_free_gpu(gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> None:
     gpu_engine.answers = lambda name, command: ExecResult(0, json.dumps({"gpus": [{"uuid": "1"}]}), "")
     result = up(context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest("count", count=1)))
     assert result.environment.gpus == ("1",)
 
 
+@pytest.mark.usefixtures("quick_alice")
 def test_a_named_gpu_that_somebody_else_was_quicker_to_take_is_refused_and_leaves_nothing(
-    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest
 ) -> None:
-    create = gpu_engine.create
-
-    def slower(plan: object) -> str:
-        gpu_engine.rows.setdefault("gl-7-alice", rival("gl-7-alice", "running"))
-        return create(plan)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(gpu_engine, "create", slower)
     with pytest.raises(ConflictError, match="alice"):
         up(context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest.parse("device=0")))
     assert (set(gpu_engine.rows), gpu_engine.networks, gpu_engine.kept) == ({"gl-7-alice"}, {}, {})
