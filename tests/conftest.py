@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from tests.distribution import pytest_xdist_make_scheduler  # noqa: F401 (hook)
 from tests.leftovers import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary  # noqa: F401 (hooks)
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ MARKERS = {
     "gpu": {"gpu"},
     "browser": {"browser"},
 }
-TOGETHER = ("end_to_end", "faults")
 STRICT = os.environ.get("CI", "").lower() in ("1", "true") or bool(os.environ.get("GPU_LAUNCHER_TESTS_STRICT"))
 HAS_LAUNCHER = importlib.util.find_spec("launcher") is not None
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -49,21 +49,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker, fixtures in MARKERS.items():
             if fixtures.intersection(getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    """Which tests one worker must run: those that share an engine's state or compare it before and after."""
-    if "private_engine" in getattr(item, "fixturenames", ()):
-        return "private engine"
-    path = item.path.relative_to(ROOT)
-    return str(path.parent) if path.parent.name in TOGETHER else str(path)
 
 
 def pytest_report_header() -> list[str]:

@@ -44,12 +44,6 @@ def private_engine() -> Iterator[PrivateEngine]:
 
 
 @pytest.fixture(scope="session")
-def compose_command(private_engine: PrivateEngine) -> tuple[str, ...]:
-    """`docker compose` of the private engine's version; run it with PrivateEngine.run."""
-    return (str(private_engine.client), "compose")
-
-
-@pytest.fixture(scope="session")
 def private_jupyter_image(private_engine: PrivateEngine, request: pytest.FixtureRequest) -> str:
     """Reference of the current jupyter image on the private engine, copied from the main one when it is another."""
     from launcher.setup.build import image_reference
@@ -83,15 +77,6 @@ def copy_image(engine: PrivateEngine, reference: str) -> None:
         lacking(f"{reference} cannot be copied to the private engine (save {save.returncode}, load {load.returncode})")
     # The image that carried the name before: nothing runs from it.
     engine.docker("image", "prune", "--force")
-
-
-@pytest.fixture
-def outside_the_checkout(tmp_path: Path) -> Path:
-    """A project directory that belongs to an ordinary user."""
-    project = tmp_path / "project"
-    project.mkdir()
-    os.chown(project, 1000, 1000)
-    return project
 
 
 @pytest.fixture

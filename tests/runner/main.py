@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/torch"
 INSIDE_LOG = "inside.log"
 WITHOUT_ENGINE = ("tests/unit",)
-# Tests mostly wait for engines, servers and child processes. Which of them must stay together, tests/conftest.py says.
-IN_PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+# Tests mostly wait for engines, servers and children. Which must stay together, tests/distribution.py says.
+IN_PARALLEL = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
 ONE_BY_ONE = ("-n", "--numprocesses", "--pdb", "-s", "--capture=no", "-x", "--exitfirst", "--collect-only", "--co")
 NO_TESTS_COLLECTED = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
 

@@ -34,8 +34,8 @@ def test_torch_tests_alone_run_in_the_image_only() -> None:
 
 def test_a_full_run_goes_in_parallel_and_a_chosen_test_does_not() -> None:
     assert "-n" in host_arguments(split([])) and host_arguments(split(["-q"]))[-2:] == ("-q", "tests")
-    assert "loadgroup" not in host_arguments(split(["tests/unit"]))
-    assert "loadgroup" not in host_arguments(split(["--pdb"])) and "loadgroup" not in host_arguments(split(["-x"]))
+    assert "-n" not in host_arguments(split(["tests/unit"]))
+    assert "-n" not in host_arguments(split(["--pdb"])) and "-n" not in host_arguments(split(["-x"]))
 
 
 def test_ci_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
