@@ -57,11 +57,6 @@ class PrivateEngine:
         """The docker command of the engine's own version, with buildx and compose."""
         return self.programs / "usr/bin/docker"
 
-    @property
-    def plugins(self) -> Path:
-        """Where docker finds buildx and compose: `cli-plugins` of a DOCKER_CONFIG links there."""
-        return self.programs / "usr/libexec/docker/cli-plugins"
-
     def environment(self) -> dict[str, str]:
         """What a program needs to talk to this engine."""
         return {"DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.directory / "client")}
