@@ -59,6 +59,23 @@ def test_a_failing_cuda_init_is_named_by_its_number_and_leaves_nothing(
 
 
 @pytest.mark.usefixtures("nothing_left")
+def test_check_names_the_container_as_the_first_broken_layer(
+    launch: Launch, spec: Callable[..., None], fake_libcuda: Path
+) -> None:
+    """Simulated: a libcuda whose cuInit returns 803 in the container, on a machine that shows no card."""
+    spec(library=fake_libcuda)
+    try:
+        assert launch("up", "doctored", *ALL_GPUS, "-e", "FAKE_CUDA_INIT=803", "--skip-check").code == 0
+        done = launch("check", "doctored")
+        assert done.code == 3
+        assert "cuda-init" in done.stdout and "FAIL cuda-compat-mismatch" in done.stdout
+        assert "the first broken layer is the container (cuda-init)" in done.stderr
+        assert launch("check", "doctored", "--json").json["first_broken"]["layer"] == "container"
+    finally:
+        launch("rm", "doctored", "--yes")
+
+
+@pytest.mark.usefixtures("nothing_left")
 def test_a_kernel_on_every_gpu_is_what_verifies_them(
     launch: Launch, spec: Callable[..., None], fake_libcuda: Path
 ) -> None:
