@@ -45,10 +45,12 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the processes of one program reported by stage, and how those that crashed ended."""
+    """What the processes of one program reported by stage, how those that crashed ended, and the end of standard
+    error of the last one in which a stage failed."""
 
     stages: dict[str, dict[str, Any]]
     crashes: tuple[Crash, ...] = ()
+    words: str = ""
 
     def crash(self, stage: str) -> Crash | None:
         """The crash in this stage."""
@@ -66,6 +68,7 @@ class _Running:
     deadline: float
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     crashes: list[Crash] = field(default_factory=list)
+    words: str = ""
 
 
 def run_programs(programs: Sequence[Program], environ: Mapping[str, str], observe: Observer) -> list[Outcome]:
@@ -110,7 +113,7 @@ class _Runner:
             return
         item = _Running(program, process, stderr, Records(), time.monotonic() + program.limit(""))
         if before is not None:
-            item.stages, item.crashes = before.stages, before.crashes
+            item.stages, item.crashes, item.words = before.stages, before.crashes, before.words
         self.running.append(item)
         os.set_blocking(_stdout(item).fileno(), False)
         self._selector.register(_stdout(item), selectors.EVENT_READ, item)
@@ -123,7 +126,7 @@ class _Runner:
             self._selector.unregister(_stdout(item))
             self.running.remove(item)
             left = _finish(item)
-            self.outcomes[item.program.name] = Outcome(item.stages, tuple(item.crashes))
+            self.outcomes[item.program.name] = Outcome(item.stages, tuple(item.crashes), item.words)
             if left:
                 self.start(item.program, left, item)
 
@@ -172,6 +175,8 @@ def _finish(item: _Running) -> tuple[str, ...]:
     if timed_out or item.process.returncode != 0:
         text = "it cannot be killed" if stuck else _tail(item.stderr)
         item.crashes.append(_crash(item.process.returncode, current, text, timed_out))
+    elif any("error" in values for values in reported.values()):
+        item.words = _tail(item.stderr)
     item.stderr.close()
     done = {*reported, current}
     hangs = sum(crash.timed_out for crash in item.crashes)

@@ -51,11 +51,11 @@ def all_reduce(torch: Any, cuda: Any, ranks: int, size: int) -> dict[str, Any]:
             if process == 0:
                 _be_rank(torch, cuda, Path(directory), rank, ranks, size)
             processes[process] = rank
-        statuses = _wait(processes)
-        reports = [_read(Path(directory), rank, statuses[rank]) for rank in range(ranks)]
+        # In the order in which the ranks ended: the first one without a word took the others with it.
+        reports = [_read(Path(directory), rank, status) for rank, status in _wait(processes).items()]
     errors = [report for report in reports if "error" in report]
     if errors:
-        # What a rank says itself tells more than that another one was ended.
+        # What a rank says itself tells more than how another one ended.
         raise RuntimeError(next((report for report in errors if "status" not in report), errors[0])["error"])
     seconds = max(report["seconds"] for report in reports)
     rate = size / seconds / 1e9
@@ -97,7 +97,7 @@ def _take_part(torch: Any, cuda: Any, path: str, rank: int, ranks: int, size: in
 
 
 def _wait(processes: dict[int, int]) -> dict[int, int]:
-    """Wait status by rank. Once a rank has failed the others wait for it in vain: they are ended after a grace."""
+    """Wait status by rank, in the order they ended. Once one has failed, the others wait in vain: they are ended."""
     left, statuses, deadline = dict(processes), {}, float("inf")
     while left:
         process, status = os.waitpid(-1, os.WNOHANG)
@@ -117,5 +117,6 @@ def _read(directory: Path, rank: int, status: int) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((directory / f"{rank}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {"error": f"rank {rank} ended without a word, wait status {status}", "status": status}
+        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit status {status >> 8}"
+        return {"error": f"rank {rank} ended with {how}", "status": status}
     return found

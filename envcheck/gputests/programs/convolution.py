@@ -48,7 +48,7 @@ def _run(torch: Any, inputs: list[Any]) -> list[Any]:
 def _without_tf32(torch: Any) -> Iterator[None]:
     """PyTorch convolves fp32 in tf32 by default. 2.9 replaced the setting and refuses a mix of old and new ones."""
     cudnn = torch.backends.cudnn
-    setting = getattr(cudnn, "conv", None)
+    setting: Any = getattr(cudnn, "conv", None)
     if hasattr(setting, "fp32_precision"):
         before, setting.fp32_precision = setting.fp32_precision, "ieee"
     else:

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401  (libraries loaded at run time have no types)
-"""How a program runs its proofs: one stage each, skipped with a reason, or failed with the text and number of the error."""
+"""How a program runs its proofs: one stage each, skipped with a reason, or failed with the error's text and number."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def import_torch(emitter: Emitter) -> Any:
 def run_stage(emitter: Emitter, name: str, proof: Callable[[], dict[str, Any]]) -> bool:
     """Report what `proof` returns as stage `name`; False where it raised.
 
-    After an error the CUDA context may be unusable: the caller then ends the process, and the next stages get a new one.
+    After an error the CUDA context may be unusable: the caller then ends the process, and the next stages get another.
     """
     passed = True
     with emitter.stage(name) as values:
