@@ -13,14 +13,14 @@ from typing import Any
 from envcheck import SCHEMA_VERSION
 from envcheck.exits import COULD_NOT_CHECK, FAILED, OK
 from envcheck.finding import Finding, Status
-from envcheck.gputests.levels import KERNEL_ONLY
+from envcheck.gputests.levels import FULL, KERNEL_ONLY, QUICK, STANDARD
 from envcheck.gputests.progress import Progress
-from envcheck.gputests.proofs import FULL, QUICK, STANDARD, documentation
+from envcheck.gputests.proofs import documentation
 from envcheck.gputests.prove import Proven, prove
 from envcheck.judge import ORDER
 
-EPILOG = f"""proofs, and the lowest level that runs each:
-{documentation()}
+EPILOG = """proofs, and the lowest level that runs each:
+{proofs}
 
 Without an option the level is standard. Every proof runs in a child process with a time limit: one that hangs, aborts
 or fails hides no other. What does not apply here is skipped, with the reason.
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="envcheck gpu",
         description="Runs work on every visible GPU and compares the numbers.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(proofs=documentation()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

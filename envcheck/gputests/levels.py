@@ -22,13 +22,13 @@ class Level:
 
 
 NUMBERS = ("matmul", "matmul-tf32", "matmul-bf16", "convolution", "nms")
-KERNEL_ONLY = "kernel-only"
+KERNEL_ONLY, QUICK, STANDARD, FULL = "kernel-only", "quick", "standard", "full"
 # 8192: large enough to reach what an H100 can do in bf16; three such matrices in fp32 take 0.8 GB.
 LEVELS = {
     KERNEL_ONLY: Level(all_reduce=False),
-    "quick": Level(NUMBERS, all_reduce=False),
-    "standard": Level((*NUMBERS, "compile", "memory"), timed=0.5, peer_copied=64 * MEBIBYTE),
-    "full": Level(
+    QUICK: Level(NUMBERS, all_reduce=False),
+    STANDARD: Level((*NUMBERS, "compile", "memory"), timed=0.5, peer_copied=64 * MEBIBYTE),
+    FULL: Level(
         (*NUMBERS, "compile", "memory", "load"),
         order=8192,
         timed=1.0,

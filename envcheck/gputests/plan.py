@@ -16,7 +16,7 @@ KERNEL_SECONDS = {"": 60.0}
 SECONDS = {"": 180.0, "compile": 300.0, "copy": 60.0, "peer": 30.0, "all-reduce": 150.0}
 NUMBER_SECONDS = ("device", "matmul", "matmul-tf32", "matmul-bf16", "convolution", "nms", "memory", "load")
 SECONDS |= dict.fromkeys(NUMBER_SECONDS, 90.0)
-# They change what fp32 means in a whole process, for cuBLAS and cuDNN, and for PyTorch. Here the card is proven, not the
+# They change what fp32 means in a whole process (cuBLAS and cuDNN, PyTorch). Here the card is proven, not the
 # setting. https://docs.pytorch.org/docs/stable/cuda_environment_variables.html
 OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
 

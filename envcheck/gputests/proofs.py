@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-QUICK, STANDARD, FULL = "quick", "standard", "full"
+from envcheck.gputests.levels import FULL, QUICK, STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,7 +96,8 @@ class _Runner:
         self._selector = selectors.DefaultSelector()
 
     def start(self, program: Program, stages: Sequence[str], before: _Running | None = None) -> None:
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the process has ended)
+        # In memory and not a pipe: nobody needs to read along. It is closed when the process has ended.
+        stderr = open(os.memfd_create("stderr"), "r+b")  # noqa: SIM115, PTH123
         try:
             process = subprocess.Popen(
                 [*program.command, *stages],
@@ -134,7 +134,8 @@ class _Runner:
         chunk = _drain(descriptor)
         if not chunk:
             # The pipe is closed and the process not yet gone.
-            time.sleep(0.01)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                item.process.wait(timeout=TICK)
         for stage in item.records.feed(chunk):
             if stage is not None:
                 self._observe(item.program.name, stage)
