@@ -8,11 +8,11 @@ from typing import Any
 
 
 class Records:
-    """`stages` are the values by stage; `open_stage` the one that began and did not end, or after which nothing did."""
+    """`stages` are the values by stage; `place` is the stage that is `open`, or names the one that ended last."""
 
     def __init__(self) -> None:
         self.stages: dict[str, dict[str, Any]] = {}
-        self.open_stage = "start"
+        self.place, self.open = "start", False
         self._rest = b""
 
     def feed(self, chunk: bytes) -> Iterator[str | None]:
@@ -26,9 +26,9 @@ class Records:
             if not isinstance(record, dict):
                 continue
             if "begin" in record:
-                self.open_stage = str(record["begin"])
-                yield self.open_stage
+                self.place, self.open = str(record["begin"]), True
+                yield self.place
             elif "stage" in record:
                 self.stages[str(record["stage"])] = record["values"]
-                self.open_stage = f"after {record['stage']}"
+                self.place, self.open = f"after {record['stage']}", False
                 yield None

@@ -172,14 +172,15 @@ def _finish(item: _Running) -> tuple[str, ...]:
         list(item.records.feed(chunk))
     _stdout(item).close()
     item.stages.update(item.records.stages)
-    reported, current = item.records.stages, item.records.open_stage
-    if timed_out or item.process.returncode != 0:
+    reported, place = item.records.stages, item.records.place
+    # A library may also leave by exit(0) in the middle of a stage.
+    if timed_out or item.process.returncode != 0 or item.records.open:
         text = "it cannot be killed" if stuck else _tail(item.stderr)
-        item.crashes.append(_crash(item.process.returncode, current, text, timed_out))
+        item.crashes.append(_crash(item.process.returncode, place, text, timed_out))
     elif any("error" in values for values in reported.values()):
         item.words = _tail(item.stderr)
     item.stderr.close()
-    done = {*reported, current}
+    done = {*reported, place}
     hangs = sum(crash.timed_out for crash in item.crashes)
     # No stage of the list was reached: a new process would not get further.
     if stuck or hangs >= MOST_HANGS or not done.intersection(item.program.stages):

@@ -1,4 +1,4 @@
-"""A CPU in the place of the GPUs, for the programs of envcheck/gputests (simulated; the numbers are really computed)."""
+"""A CPU in the place of the GPUs, for the programs of gputests (simulated devices; the numbers are computed)."""
 
 from __future__ import annotations
 
