@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from envcheck.gputests.levels import Level
@@ -50,12 +49,11 @@ def main() -> None:
     emitter = Emitter()
     torch, (program, *stages) = import_torch(emitter), sys.argv[1:]
     if program == "one_gpu":
-        # As the tests of the real programs do: threads that computed must not be forked, so nothing is forked here.
         broken: dict[str, Callable[[], Any]] = {"abort": os.abort, "hang": signal.pause, "raise": lambda: 1 / 0}
         available = {**one_gpu.proofs(torch, Cpu(torch), 0, "GPU-0", LEVEL), **broken}
         one_gpu.run(emitter, torch, Cpu(torch), 0, available, stages)
     elif program == "transfers":
-        transfers.run(emitter, torch, Cpu(torch, direct="staged" not in stages), LEVEL, stages)
+        transfers.run(emitter, torch, Cpu(torch), LEVEL, stages)
     else:
         kind, ranks = RANKS[stages[0]]
         run_stage(emitter, "all-reduce", lambda: collective.all_reduce(torch, kind(torch), ranks, LEVEL.reduced))
@@ -63,5 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parents[3]))
     main()
