@@ -70,7 +70,7 @@ def not_started(outcome: Outcome) -> str | None:
 
 def _raised(check: str, summary: str, error: str, code: int | None, words: str) -> Finding:
     evidence = error.splitlines()[:LINES_OF_ERROR]
-    if code is None and (number := re.search(r"\bError (\d+): ", error)):
+    if code is None and "cuda" in error.lower() and (number := re.search(r"\bError (\d+): ", error)):
         code = int(number.group(1))
     # NCCL and its watchdog write the reason there, and the exception only says that something failed.
     told = [line for line in words.splitlines() if "NCCL WARN" in line or "Watchdog caught" in line][:LINES_OF_ERROR]

@@ -10,6 +10,7 @@ from envcheck.checks.answer import fail, skip
 from envcheck.collect import collect, system_root
 from envcheck.facts import Facts
 from envcheck.finding import Finding, Status
+from envcheck.fixes import adapt
 from envcheck.gputests.judge import KERNEL, Gpu, gpus_of, kernel_findings
 from envcheck.gputests.levels import LEVELS
 from envcheck.gputests.plan import kernel_program
@@ -45,12 +46,17 @@ def prove(environ: Mapping[str, str], level: str, progress: Progress) -> Proven:
     elif not steps.findings:
         nothing = fail(KERNEL, None, "a GPU is expected here, but CUDA sees none", [expected.reason])
         steps.findings.append(nothing)
-    return Proven(verdict(steps.findings), gpus, tuple(steps.findings), steps.figures)
+    return Proven(
+        verdict(steps), gpus, tuple(adapt(item, facts.distribution) for item in steps.findings), steps.figures
+    )
 
 
-def verdict(findings: list[Finding]) -> str:
-    """fail, warn or ok, by the worst finding."""
-    statuses = {finding.status for finding in findings}
+def verdict(steps: Steps) -> str:
+    """fail, warn or ok, by the worst finding. Never ok by lack of evidence: then a finding that says so is added."""
+    statuses = {finding.status for finding in steps.findings}
+    if steps.unreported and Status.FAIL not in statuses:
+        steps.findings.append(fail(KERNEL, None, "not every proof came to its end", steps.unreported))
+        return "fail"
     return "fail" if Status.FAIL in statuses else "warn" if Status.WARN in statuses else "ok"
 
 

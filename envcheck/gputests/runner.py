@@ -20,6 +20,8 @@ from envcheck.gputests.records import Records
 
 TICK = 0.2
 STDERR_KEPT = 2000
+# Of a failed stage more is kept: below NCCL's line stand stack traces.
+WORDS_KEPT = 100_000
 # A GPU whose proofs hang one after another is not waited for any longer.
 MOST_HANGS = 2
 # How long a killed process is waited for: one that is stuck inside the kernel driver never ends.
@@ -29,8 +31,10 @@ Observer = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`command` is completed by the names of the stages still to run. `seconds` is the deadline of a stage by the
-    first word of its name, `""` for any other, the time from the start to the first stage among them."""
+    """`command` is completed by the names of the stages still to run.
+
+    `seconds` is what a stage may take, by the first word of its name; `""` is for any other, and between two of them.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -44,8 +48,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the processes of one program reported by stage, how those that crashed ended, and the end of standard
-    error of the last one in which a stage failed."""
+    """What the processes of one program reported by stage, and how those that crashed ended.
+
+    `words` is the end of standard error of the last one in which a stage raised.
+    """
 
     stages: dict[str, dict[str, Any]]
     crashes: tuple[Crash, ...] = ()
@@ -175,10 +181,10 @@ def _finish(item: _Running) -> tuple[str, ...]:
     reported, place = item.records.stages, item.records.place
     # A library may also leave by exit(0) in the middle of a stage.
     if timed_out or item.process.returncode != 0 or item.records.open:
-        text = "it cannot be killed" if stuck else _tail(item.stderr)
+        text = "it cannot be killed" if stuck else _tail(item.stderr, STDERR_KEPT)
         item.crashes.append(_crash(item.process.returncode, place, text, timed_out))
     elif any("error" in values for values in reported.values()):
-        item.words = _tail(item.stderr)
+        item.words = _tail(item.stderr, WORDS_KEPT)
     item.stderr.close()
     done = {*reported, place}
     hangs = sum(crash.timed_out for crash in item.crashes)
@@ -200,8 +206,8 @@ def _crash(returncode: int | None, stage: str, stderr: str, timed_out: bool) -> 
     return Crash(stage, name, timed_out, returncode, stderr)
 
 
-def _tail(stderr: IO[bytes]) -> str:
-    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - STDERR_KEPT))
+def _tail(stderr: IO[bytes], kept: int) -> str:
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - kept))
     return stderr.read().decode("utf-8", "replace").strip()
 
 

@@ -13,12 +13,13 @@ from envcheck.gputests.runner import Outcome, Program, run_programs
 
 @dataclass(slots=True)
 class Steps:
-    """Every finding, and by program what its stages reported."""
+    """Every finding, and by program what its stages reported. `unreported` stages are no evidence of anything."""
 
     environ: Mapping[str, str]
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
     figures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    unreported: list[str] = field(default_factory=list)
 
     def run(self, text: str | None, *programs: Program) -> list[Outcome]:
         """Run a group side by side. `text` says what it does; None says nothing."""
@@ -27,4 +28,6 @@ class Steps:
         outcomes = run_programs(programs, self.environ, self.progress.stage)
         for program, outcome in zip(programs, outcomes, strict=True):
             self.figures[program.name] = outcome.stages
+            missing = [stage for stage in program.stages if stage not in outcome.stages]
+            self.unreported += [f"{program.name}: {stage}" for stage in missing]
         return outcomes
