@@ -27,9 +27,7 @@ def prove_with_torch(environ: Mapping[str, str], level: str, steps: Steps, gpus:
         steps.environ = program_environment(environ, cache)
         reached = _alone(python, level, steps, gpus)
         if reached:
-            copies = steps.run(
-                f"copying to, from and between {_named(reached)}", transfer_program(python, reached, level)
-            )
+            copies = steps.run(f"copying to and from {_named(reached)}", transfer_program(python, reached, level))
             steps.findings += transfer_findings(reached, copies[0])
         if reached and LEVELS[level].all_reduce:
             steps.findings.append(_all_reduce(python, level, steps, reached, visible))

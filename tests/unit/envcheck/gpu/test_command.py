@@ -67,7 +67,7 @@ def test_full_proves_two_gpus_with_one_line_a_proof_and_gpu(fake_driver: Path, t
     assert all(line.startswith("  ok    gpu-") for line in lines[1:])
     assert done.stderr.splitlines() == [
         "proving 2 GPUs with PyTorch",
-        "copying to, from and between 2 GPUs",
+        "copying to and from 2 GPUs",
         "all-reduce over 2 GPUs",
     ]
 
