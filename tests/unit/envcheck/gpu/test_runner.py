@@ -15,7 +15,7 @@ import pytest
 from envcheck.gputests.runner import Outcome, Program, run_programs
 
 ROOT = Path(__file__).parents[4]
-# `hang N`, `abort N`, `raise N`, `quiet N`; any other stage reports that it ran, and in which process.
+# `hang N` (with a helper process), `wait N`, `abort N`, `raise N`, `quiet N`; any other stage reports that it ran, and in which process.
 TOLD = """
 import os, signal, subprocess, sys
 sys.path.append(sys.argv[1])
@@ -30,6 +30,8 @@ def act(stage):
     if stage.startswith("hang"):
         helper = subprocess.Popen(["sleep", "1000"])
         print(f"helper {helper.pid}", file=sys.stderr, flush=True)
+        signal.pause()
+    if stage.startswith("wait"):
         signal.pause()
     if stage.startswith("abort"):
         sys.stderr.write("last words")
@@ -153,11 +155,11 @@ def test_a_program_ends_when_envcheck_is_killed_outright() -> None:
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from tests.unit.envcheck.gpu.test_runner import program\n"
         "from envcheck.gputests.runner import run_programs\n"
-        "run_programs([program('a', 'hang 1', seconds=100)], os.environ, lambda *said: print(*said, flush=True))\n"
+        "run_programs([program('a', 'wait 1')], os.environ, lambda *said: print(*said, flush=True))\n"
     )
     started = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert started.stdout is not None
-    assert [started.stdout.readline().strip() for _ in range(2)] == ["p a", "p hang 1"]
+    assert [started.stdout.readline().strip() for _ in range(2)] == ["p a", "p wait 1"]
     children = subprocess.run(["pgrep", "-P", str(started.pid)], capture_output=True, text=True, check=True).stdout
     started.send_signal(signal.SIGKILL)
     started.wait()
