@@ -15,7 +15,7 @@ import pytest
 from envcheck.gputests.runner import Outcome, Program, run_programs
 
 ROOT = Path(__file__).parents[4]
-# `hang N` (with a helper process), `wait N`, `abort N`, `raise N`, `quiet N`; any other stage reports that it ran, and in which process.
+# `hang N` (with a helper process), `wait N`, `abort N`, `raise N`, `quiet N`; any other reports its process.
 TOLD = """
 import os, signal, subprocess, sys
 sys.path.append(sys.argv[1])
