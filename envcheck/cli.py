@@ -21,7 +21,7 @@ from envcheck.report import render_json, render_text
 EPILOG = """commands:
   envcheck list [CHECK]            every check, or what one of them checks and why
   envcheck record                  write what was seen as JSON, without names, ids and home paths
-  envcheck gpu [--quick] [--json]  run work on every GPU and compare the numbers
+  envcheck gpu [--quick|--full]    run work on every GPU and compare the numbers (envcheck gpu --help)
 
 exit codes: 0 ok, warnings, or no GPU; 1 a failure (with --strict also a warning);
             2 wrong usage; 3 could not check (with --require-gpu also no GPU)"""

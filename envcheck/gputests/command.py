@@ -4,87 +4,107 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
-from collections.abc import Mapping
+import sys
+import time
+from typing import Any
 
 from envcheck import SCHEMA_VERSION
-from envcheck.checks.answer import fail
-from envcheck.collect import collect, system_root
 from envcheck.exits import COULD_NOT_CHECK, FAILED, OK
 from envcheck.finding import Finding, Status
-from envcheck.gputests.judge import Gpu, gpus_of, kernel_findings, number_findings
-from envcheck.judge import ORDER, judge
-from envcheck.presence import presence
-from envcheck.probes.child import start_bare, start_hosted
-from envcheck.probes.torch import find_python
+from envcheck.gputests.levels import FULL, KERNEL_ONLY, QUICK, STANDARD
+from envcheck.gputests.progress import Progress
+from envcheck.gputests.proofs import documentation
+from envcheck.gputests.prove import Proven, prove
+from envcheck.judge import ORDER
 
-KERNEL_TIMEOUT = 60.0
-TORCH_TIMEOUT = 180.0
-# What a program on the GPU stands on. PyTorch itself is not imported for it: its architectures come from the image.
-LAYERS = ("driver", "container", "cuda", "torch")
+EPILOG = """proofs, and the lowest level that runs each:
+{proofs}
+
+Without an option the level is standard. Every proof runs in a child process with a time limit: one that hangs, aborts
+or fails hides no other. What does not apply here is skipped, with the reason.
+
+exit codes: 0 every proof that applies passed, also with a warning; 1 one failed; 2 wrong usage; 3 no GPU is visible;
+            130 interrupted, after every child has been ended"""
+TITLES = {
+    "ok": "OK: every GPU computes",
+    "warn": "OK, WITH LIMITS: every GPU computes",
+    "no-gpu": "NO GPU",
+    "fail": "FAIL",
+}
 
 
 def main(argv: list[str]) -> int:
     """0: work ran on every GPU and the numbers are right. 1: it did not. 3: no GPU is visible."""
-    parser = argparse.ArgumentParser(
-        prog="envcheck gpu", description="Runs work on every visible GPU and compares the numbers."
-    )
-    parser.add_argument("--quick", action="store_true", help="one kernel a GPU through the driver, without PyTorch")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    options = parser.parse_args(argv)
-    verdict, gpus, findings = prove(os.environ, quick=options.quick)
-    ordered = sorted(findings, key=lambda finding: ORDER[finding.status])
-    root = next((finding for finding in ordered if finding.status is Status.FAIL), None)
+    options = _parser().parse_args(argv)
+    started = time.monotonic()
+    progress = Progress(sys.stderr)
+    try:
+        proven = prove(os.environ, options.level, progress)
+    finally:
+        progress.close()
     if options.json:
-        print(json.dumps(_to_json(verdict, root.cause if root else None, gpus, ordered), indent=2))
+        print(json.dumps(to_json(proven, options.level), indent=2))
     else:
-        print("\n".join(_text(verdict, ordered)))
-    return {"ok": OK, "no-gpu": COULD_NOT_CHECK}.get(verdict, FAILED)
+        print("\n".join(to_text(proven, time.monotonic() - started)))
+    return {"ok": OK, "warn": OK, "no-gpu": COULD_NOT_CHECK}.get(proven.verdict, FAILED)
 
 
-def prove(environ: Mapping[str, str], *, quick: bool) -> tuple[str, tuple[Gpu, ...], list[Finding]]:
-    """Verdict (ok, fail or no-gpu), the GPUs in CUDA's order, and every finding."""
-    facts = collect(system_root(environ), torch=False, environ=environ)
-    expected = presence(facts)
-    if not expected.expected:
-        return "no-gpu", (), [Finding("gpu-kernel", Status.SKIP, expected.reason)]
-    broken = [finding for finding in judge(facts, only=LAYERS).findings if finding.status is Status.FAIL]
-    if not facts.cuda.device_count:
-        nothing = fail("gpu-kernel", None, "a GPU is expected here, but CUDA sees none", [expected.reason])
-        return "fail", (), broken or [nothing]
-    ended = start_bare("envcheck.gputests.kernel", environ=environ).finish(KERNEL_TIMEOUT)
-    findings = [*broken, *kernel_findings(ended)]
-    if not quick and not any(finding.status is Status.FAIL for finding in findings):
-        findings += _with_torch(environ)
-    failed = any(finding.status is Status.FAIL for finding in findings)
-    return ("fail" if failed else "ok"), gpus_of(ended), findings
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="envcheck gpu",
+        description="Runs work on every visible GPU and compares the numbers.",
+        epilog=EPILOG.format(proofs=documentation()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    levels = parser.add_mutually_exclusive_group()
+    for level, text in (
+        (KERNEL_ONLY, "one kernel a GPU through the driver, without PyTorch (about a second)"),
+        (QUICK, "the proofs marked quick (under 20 s)"),
+        (FULL, "every proof with larger sizes, and each GPU under full load for 8 s"),
+    ):
+        levels.add_argument(f"--{level}", dest="level", action="store_const", const=level, help=text)
+    parser.set_defaults(level=STANDARD)
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    return parser
 
 
-def _with_torch(environ: Mapping[str, str]) -> list[Finding]:
-    python, searched = find_python(environ)
-    if python is None:
-        return [Finding("gpu-matmul", Status.SKIP, f"PyTorch is not installed in {', '.join(searched)}")]
-    ended = start_hosted(python, "envcheck.gputests.torch_numbers", environ=environ).finish(TORCH_TIMEOUT)
-    return number_findings(ended)
-
-
-def _to_json(verdict: str, cause: str | None, gpus: tuple[Gpu, ...], findings: list[Finding]) -> dict[str, object]:
-    return {
+def to_json(proven: Proven, level: str) -> dict[str, object]:
+    """One object; keys are added, never renamed. `figures` is what every program measured, by program and stage."""
+    ordered = _ordered(proven)
+    root = next((finding for finding in ordered if finding.status is Status.FAIL), None)
+    report: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
-        "verdict": verdict,
-        "root_cause": cause,
-        "gpus": [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus],
-        "findings": [finding.to_json() for finding in findings],
+        "verdict": proven.verdict,
+        "root_cause": root.cause if root else None,
+        "gpus": [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in proven.gpus],
+        "findings": [finding.to_json() for finding in ordered],
     }
+    return report if level == KERNEL_ONLY else {**report, "level": level, "figures": _finite(proven.figures)}
 
 
-def _text(verdict: str, findings: list[Finding]) -> list[str]:
-    titles = {"ok": "OK: every GPU computes", "no-gpu": "NO GPU", "fail": "FAIL"}
-    lines = [f"envcheck gpu: {titles[verdict]}"]
-    for finding in findings:
+def to_text(proven: Proven, seconds: float) -> list[str]:
+    """The verdict, then one line a proof and GPU; what was seen and what to do only for problems."""
+    lines = [f"envcheck gpu: {TITLES[proven.verdict]} ({seconds:.1f} s)"]
+    for finding in _ordered(proven):
         name = f" [{finding.cause}]" if finding.cause else ""
         lines.append(f"  {finding.status.value:<5} {finding.check}{name}: {finding.summary}")
-        if finding.status is Status.FAIL:
+        if finding.status in (Status.FAIL, Status.WARN):
             lines += [f"        seen  {line}" for line in finding.evidence]
             lines += [f"        fix   {line}" for line in finding.fix]
     return lines
+
+
+def _ordered(proven: Proven) -> list[Finding]:
+    return sorted(proven.findings, key=lambda finding: ORDER[finding.status])
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  (JSON values)
+    """The same value with null for what is no number: NaN and infinity are not JSON."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,7 @@ import envcheck
 from envcheck.causes import causes
 from envcheck.checks import CHECKS, TOPICS, Check
 from envcheck.compat import cuda_error, cudnn_version_text, version_key
+from envcheck.gputests.proofs import PROOFS
 from envcheck.tables import load_table, parse_subset
 
 PACKAGE = Path(envcheck.__file__).parent
@@ -44,7 +45,7 @@ def test_every_cause_says_what_why_and_how_to_fix() -> None:
 def test_every_cause_that_a_check_or_table_names_is_public() -> None:
     families = "|".join(sorted({identifier.split("-")[0] for identifier in PUBLIC if "-" in identifier}))
     pattern = re.compile(rf'"((?:{families})-[a-z0-9-]+)"')
-    ids = {check.id for check in CHECKS} | {"gpu-kernel", "gpu-matmul", "gpu-convolution", "nccl-all-reduce"}
+    ids = {check.id for check in CHECKS} | {proof.check for proof in PROOFS} | {"nccl-all-reduce"}
     files = [*(PACKAGE / "checks").glob("*.py"), *(PACKAGE / "gputests").glob("*.py"), PACKAGE / "compat.toml"]
     named = {name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))}
     assert len(named) > 20

@@ -119,8 +119,8 @@ def test_803_inside_a_container_that_was_asked_for_the_cpu_is_the_root_cause(fak
     assert report.root_cause is None and report.verdict != "ok"
 
 
-def test_gpu_quick_runs_a_kernel_on_every_device(fake_driver: Path, tmp_path: Path) -> None:
-    done = envcheck(tmp_path, fake_driver, "gpu", "--quick", "--json", FAKE_CUDA_COUNT="2")
+def test_gpu_kernel_only_runs_a_kernel_on_every_device(fake_driver: Path, tmp_path: Path) -> None:
+    done = envcheck(tmp_path, fake_driver, "gpu", "--kernel-only", "--json", FAKE_CUDA_COUNT="2")
     report = json.loads(done.stdout)
     assert set(report) == {"schema_version", "verdict", "root_cause", "gpus", "findings"}
     assert (done.returncode, report["verdict"], report["root_cause"]) == (0, "ok", None)
@@ -140,16 +140,16 @@ def test_gpu_quick_runs_a_kernel_on_every_device(fake_driver: Path, tmp_path: Pa
         ({"FAKE_NVML_DRIVER": "470.82.01"}, "driver-too-old"),
     ],
 )
-def test_gpu_quick_fails_with_the_cause(
+def test_gpu_kernel_only_fails_with_the_cause(
     fake_driver: Path, tmp_path: Path, changes: dict[str, str], cause: str | None
 ) -> None:
-    done = envcheck(tmp_path, fake_driver, "gpu", "--quick", "--json", **changes)
+    done = envcheck(tmp_path, fake_driver, "gpu", "--kernel-only", "--json", **changes)
     report = json.loads(done.stdout)
     assert (done.returncode, report["verdict"], report["root_cause"]) == (1, "fail", cause)
 
 
-def test_gpu_quick_without_a_gpu_is_exit_3(tmp_path: Path) -> None:
-    done = envcheck(tmp_path, tmp_path, "gpu", "--quick", "--json")
+def test_gpu_kernel_only_without_a_gpu_is_exit_3(tmp_path: Path) -> None:
+    done = envcheck(tmp_path, tmp_path, "gpu", "--kernel-only", "--json")
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (3, "no-gpu")
 
 
@@ -163,6 +163,6 @@ def test_no_internet_socket_is_opened_by_envcheck_or_its_children(
     )
     assert proof.returncode != 0 and log.read_text() == "socket\n", "the watch itself must work"
     log.unlink()
-    for arguments in ((), ("--json",), ("gpu", "--quick"), ("record",), ("list",)):
+    for arguments in ((), ("--json",), ("gpu", "--kernel-only"), ("record",), ("list",)):
         envcheck(tmp_path, fake_driver, *arguments, **watched)
     assert not log.exists()

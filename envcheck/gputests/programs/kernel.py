@@ -1,17 +1,19 @@
 # ruff: noqa: ANN401  (libraries loaded at run time have no types)
-"""Runs one kernel on every GPU through the CUDA driver API alone: no PyTorch, no toolkit. A child's program.
+"""Runs one kernel on every GPU through the CUDA driver API alone: no PyTorch, no toolkit.
 
-Signatures and the _v2 names: cuda.h, https://docs.nvidia.com/cuda/cuda-driver-api/.
+Arguments: the stages to run (`run 0`), none for all. Signatures and the _v2 names: cuda.h, https://docs.nvidia.com/cuda/cuda-driver-api/.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import sys
 import time
 import uuid
 from typing import Any
 
+from envcheck.gputests.programs.harness import die_with_parent
 from envcheck.probes.children.emitter import Emitter
 
 SIZE = 1 << 16
@@ -108,8 +110,9 @@ class Driver:
 
 
 def main() -> None:
-    """Stage `init`, then `describe N` and `run N` for every GPU."""
-    emitter = Emitter()
+    """Stage `init`, then `describe N` and `run N` for every GPU that is asked for."""
+    die_with_parent()
+    chosen, emitter = sys.argv[1:], Emitter()
     count = ctypes.c_int(0)
     driver: Any = None
     with emitter.stage("init") as values, _Numbered(values):
@@ -118,6 +121,8 @@ def main() -> None:
         driver.call("cuDeviceGetCount", ctypes.byref(count))
         values["count"] = count.value
     for index in range(count.value):
+        if chosen and f"run {index}" not in chosen:
+            continue
         with emitter.stage(f"describe {index}") as values, _Numbered(values):
             values.update(_describe(driver, _device(driver, index)), index=index)
         with emitter.stage(f"run {index}") as values, _Numbered(values):
