@@ -101,7 +101,11 @@ def _consequences(root: Finding | None, findings: list[Finding]) -> tuple[str, .
         return ()
     later = findings[findings.index(root) + 1 :]
     bad = (Status.FAIL, Status.WARN)
-    return tuple(item.check for item in later if item.status in bad and BY_ID[item.check].on_gpu_path)
+    return tuple(item.check for item in later if item.status in bad and _explainable(BY_ID[item.check]))
+
+
+def _explainable(check: Check) -> bool:
+    return check.on_gpu_path and not check.own_fault
 
 
 def _verdict(facts: Facts, findings: list[Finding]) -> str:

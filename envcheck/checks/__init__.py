@@ -11,9 +11,15 @@ from envcheck.checks.cuda import cuda_init, library_origin
 from envcheck.checks.cudnn import cudnn_loads
 from envcheck.checks.driver import driver_library, driver_module, nvidia_hardware
 from envcheck.checks.floor import driver_is_new_enough
+from envcheck.checks.gpu_clocks import gpu_clocks
+from envcheck.checks.gpu_fabric import gpu_fabric
+from envcheck.checks.gpu_links import nvlink, pcie
+from envcheck.checks.gpu_memory import gpu_memory
+from envcheck.checks.gpu_modes import compute_mode, mig, persistence
+from envcheck.checks.kernel_log import kernel_log
 from envcheck.checks.memory import shared_memory
 from envcheck.checks.nccl import all_reduce, nccl_version
-from envcheck.checks.nvml import gpu_health, nvml
+from envcheck.checks.nvml import nvml
 from envcheck.checks.torch import torch_build, torch_compile, torch_cuda
 from envcheck.checks.torchvision import torchvision_nms, torchvision_pair
 from envcheck.facts import Facts
@@ -26,12 +32,16 @@ TORCH_TOPICS = frozenset({"torch", "cudnn", "nccl"})
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`on_gpu_path`: it can fail only because a lower layer of the GPU's path does."""
+    """`on_gpu_path`: its failure may be a lower layer's, or explain a higher layer's.
+
+    `own_fault`: what it finds is a fault of its own even so, never the consequence of a lower layer's.
+    """
 
     id: str
     topic: str
     judge: Callable[[Facts], Finding]
     on_gpu_path: bool = True
+    own_fault: bool = False
 
 
 CHECKS = (
@@ -41,9 +51,17 @@ CHECKS = (
     Check("driver-library", "driver", driver_library),
     Check("container-capabilities", "container", container_capabilities),
     Check("driver-floor", "driver", driver_is_new_enough),
+    Check("kernel-log", "health", kernel_log, own_fault=True),
+    Check("gpu-memory", "health", gpu_memory, own_fault=True),
+    Check("gpu-compute-mode", "health", compute_mode, own_fault=True),
+    Check("gpu-mig", "health", mig, own_fault=True),
+    Check("gpu-fabric", "health", gpu_fabric, own_fault=True),
     Check("cuda-init", "cuda", cuda_init),
     Check("nvml", "driver", nvml),
-    Check("gpu-health", "health", gpu_health),
+    Check("gpu-nvlink", "health", nvlink, on_gpu_path=False),
+    Check("gpu-pcie", "health", pcie, on_gpu_path=False),
+    Check("gpu-clocks", "health", gpu_clocks, on_gpu_path=False),
+    Check("gpu-persistence", "health", persistence, on_gpu_path=False),
     Check("torch-build", "torch", torch_build, on_gpu_path=False),
     Check("library-origin", "cuda", library_origin),
     Check("torch-architectures", "torch", torch_architectures),

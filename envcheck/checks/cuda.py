@@ -6,13 +6,27 @@ from pathlib import Path
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.compat import cuda_error
+from envcheck.checks.nvml import no_devices
+from envcheck.compat import cuda_error, nvml_error
 from envcheck.facts import Crash, Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
 CHECK = "cuda-init"
 WRONG_LIBRARY = (34, 803, 804)
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
+    "CUDA_MPS_PIPE_DIRECTORY",
+    "PYTORCH_NVML_BASED_CUDA_CHECK",  # with it PyTorch asks NVML only, and says that CUDA is available where it is not
+)
+# Numbers that say only that nothing can be used; where NVML names the reason, its code is the better witness.
+UNSPECIFIC = (3, 100, 101, 999)
+NVML_TELLS = (15, 16, 17)  # nvmlReturn_t: lost, reset required, blocked by the operating system
+# https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/: KASLR can take the addresses that HMM asks for
+HMM = "request_free_mem_region"
+WITHOUT_HMM = "echo options nvidia_uvm uvm_disable_hmm=1 | sudo tee /etc/modprobe.d/nvidia-uvm.conf && sudo reboot"
 
 
 def cuda_init(facts: Facts) -> Finding:
@@ -48,6 +62,12 @@ def _where(facts: Facts) -> list[str]:
 def _by_number(code: int, facts: Facts) -> Finding:
     error = cuda_error(code)
     evidence = [f"cuInit returned {code} ({error.name}): {error.text}", *_where(facts), *_variables(facts)]
+    evidence += facts.kernel_log.driver_lines[-3:]
+    told = _told_by_nvml(facts) if code in UNSPECIFIC else None
+    if told is not None:
+        number = nvml_error(told)
+        evidence.append(f"NVML returned {told} ({number.name})")
+        return fail(CHECK, number.cause, f"CUDA error {code}: {error.text}", evidence)
     if code in (100, 101):
         return _no_device(code, facts, evidence)
     if code == 999 and facts.container.inside and facts.nvml.init_code == 999:
@@ -57,8 +77,15 @@ def _by_number(code: int, facts: Facts) -> Finding:
         evidence.append("nvidia-uvm: module not loaded, /dev/nvidia-uvm missing")
     summary = f"CUDA error {code}: {error.text or 'a number this table does not know'}"
     identifier = error.cause or "cuda-unknown-init"
+    if any(HMM in line for line in facts.kernel_log.driver_lines):
+        return fail(CHECK, identifier, summary, evidence, (WITHOUT_HMM, *cause(identifier).fix))
     steps = _without_directory(facts) if code in WRONG_LIBRARY else None
     return fail(CHECK, identifier, summary, evidence, steps and (*steps, *cause(identifier).fix[1:]))
+
+
+def _told_by_nvml(facts: Facts) -> int | None:
+    codes = (facts.nvml.init_code, *facts.nvml.device_codes)
+    return next((code for code in codes if code in NVML_TELLS), None)
 
 
 def _without_directory(facts: Facts) -> tuple[str, ...] | None:
@@ -75,13 +102,14 @@ def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
     request = facts.container.request
     if request is not None and request.device == "cpu" and not facts.driver.device_nodes:
         return skip(CHECK, "this container was started for the CPU; libcuda sees no device, as it should")
-    masked = any(name in facts.environment for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
     if facts.nvml.init_code == 999 and facts.container.inside:
         return fail(CHECK, "container-lost-gpu", "this container lost its GPU", [*evidence, "nvmlInit returned 999"])
-    unloaded = facts.driver.module_version is None and facts.nvml.init_code != 0 and not facts.driver.wsl
-    if unloaded and not masked:
+    if facts.driver.module_version is None and facts.nvml.init_code != 0 and not facts.driver.wsl:
         evidence.append("/sys/module/nvidia does not exist")
         return fail(CHECK, "driver-not-loaded", "libcuda finds no device: no kernel module is loaded", evidence)
+    if facts.nvml.init_code == 0 and not facts.nvml.devices:
+        identifier, summary, seen = no_devices(facts)
+        return fail(CHECK, identifier, summary, [*evidence, *seen])
     if any(device.mig and not device.mig_uuids for device in facts.nvml.devices):
         evidence.append("MIG is enabled, but there is no MIG instance")
     summary = "CUDA sees no GPU" if code == 100 else "CUDA was asked for a GPU that is not there"
@@ -89,8 +117,7 @@ def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
 
 
 def _variables(facts: Facts) -> list[str]:
-    names = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "CUDA_MPS_PIPE_DIRECTORY")
-    return [f"{name}={facts.environment[name]}" for name in names if name in facts.environment]
+    return [f"{name}={facts.environment[name]}" for name in VARIABLES if name in facts.environment]
 
 
 def _crashed(crash: Crash, facts: Facts) -> Finding:

@@ -56,5 +56,6 @@ def cuda_facts(ended: Ended) -> Cuda:
         count_code=ended.value("count", "code"),
         device_count=ended.value("count", "count"),
         devices=tuple(CudaDevice(**device) for device in ended.value("devices", "devices") or ()),
+        ptx_compiler_error=ended.value("ptx", "error"),
         crash=ended.crash,
     )

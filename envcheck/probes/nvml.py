@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from envcheck.codec import decode
 from envcheck.compat import nvml_error
 from envcheck.facts import Nvml, NvmlDevice
 from envcheck.probes.child import Child, Ended, start_bare
@@ -50,10 +52,17 @@ def nvml_facts(ended: Ended) -> Nvml:
     )
 
 
-def _device(values: dict[str, object]) -> NvmlDevice:
+def _device(values: dict[str, Any]) -> NvmlDevice:
     named = dict(values, uuid=values["uuid"] or "", name=values["name"] or "")
-    named["mig_uuids"] = tuple(values["mig_uuids"] or ())  # type: ignore[arg-type]
-    return NvmlDevice(**named)  # type: ignore[arg-type]
+    unread = {field: _named(reason) for field, reason in values["health"]["unread"].items()}
+    named["health"] = {**values["health"], "unread": unread}
+    return decode(NvmlDevice, named, "nvml")
+
+
+def _named(reason: str) -> str:
+    """A function's return code with the name of that code."""
+    code = reason.rpartition(" returned ")[2]
+    return f"{reason} ({nvml_error(int(code)).name})" if code.isdecimal() else reason
 
 
 def _reason(ended: Ended) -> str | None:
