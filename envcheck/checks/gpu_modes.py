@@ -70,8 +70,9 @@ def _wrong_name(facts: Facts, divided: list[NvmlDevice]) -> str | None:
     names = [name.strip() for name in facts.environment.get(MASK, "").split(",") if name.strip()]
     known = [uuid for device in divided for uuid in device.mig_uuids]
     for name in names:
-        # "MIG-GPU-..." is the name older drivers gave; only CUDA itself knows whether it still fits.
-        if name.startswith("MIG-") and not name.startswith("MIG-GPU-"):
+        if name.startswith("MIG-GPU-"):
+            continue  # the name older drivers gave; only CUDA itself knows whether it still fits
+        if name.startswith("MIG-"):
             if not any(uuid.startswith(name) for uuid in known):
                 return f"{MASK} names a MIG instance that does not exist"
         elif not cuda_works(facts) and all(device.mig for device in facts.nvml.devices):
