@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
+from envcheck.checks.crashes import crash_lines
 from envcheck.checks.nvml import no_devices
 from envcheck.compat import cuda_error, nvml_error
 from envcheck.facts import Crash, Facts
@@ -122,7 +123,7 @@ def _variables(facts: Facts) -> list[str]:
 
 def _crashed(crash: Crash, facts: Facts) -> Finding:
     how = "did not answer in time" if crash.timed_out else f"ended with {crash.signal or crash.returncode}"
-    evidence = [f"stage {crash.stage}", *_where(facts), *_variables(facts), *crash.stderr.splitlines()[-3:]]
+    evidence = [*crash_lines(crash), *_where(facts), *_variables(facts), *facts.kernel_log.driver_lines[-3:]]
     return fail(CHECK, "cuda-unknown-init", f"libcuda {how}", evidence)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from envcheck.checks.answer import fail, ok, skip, warn
-from envcheck.checks.torch import crash_in, crash_lines, missing
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.torch import missing
 from envcheck.compat import cudnn_version_text
 from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding

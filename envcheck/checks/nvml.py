@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.crashes import crash_lines
 from envcheck.compat import has_open_module_only, nvml_error
 from envcheck.facts import Facts, NvmlDevice
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
 CHECK = "nvml"
+REFERENCE = "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html"
 
 
 def nvml(facts: Facts) -> Finding:
@@ -24,8 +26,8 @@ def nvml(facts: Facts) -> Finding:
     # NCCL and nvidia-smi are broken then, yet CUDA runs: a limit, not a failure.
     judge = warn if works else fail
     if seen.crash is not None:
-        evidence = [seen.error or "", *seen.crash.stderr.splitlines()[-3:]]
-        return judge(CHECK, None, "NVML crashed or did not answer", evidence)
+        fix = ("sudo dmesg | grep -i nvrm | tail   (what the driver says)", "sudo reboot")
+        return judge(CHECK, None, "NVML crashed or did not answer", crash_lines(seen.crash), fix, REFERENCE)
     if not seen.loaded:
         if not works:
             return skip(CHECK, "libnvidia-ml.so.1 does not load; see driver-library")

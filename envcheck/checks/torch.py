@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.crashes import crash_in, crash_lines
 from envcheck.compat import cuda_error
-from envcheck.facts import Crash, Facts, Torch
+from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
@@ -23,17 +24,6 @@ def missing(facts: Facts) -> str | None:
     if torch.version is None:
         return "PyTorch does not import; see torch-build"
     return None
-
-
-def crash_in(torch: Torch, *stages: str) -> Crash | None:
-    """The crash that ended one of these stages."""
-    return next((crash for crash in torch.crashes if crash.stage in stages), None)
-
-
-def crash_lines(crash: Crash) -> list[str]:
-    """Which stage, how, and the last words on standard error."""
-    how = "did not end in time" if crash.timed_out else f"ended with {crash.signal or f'exit code {crash.returncode}'}"
-    return [f"stage {crash.stage} {how}", *crash.stderr.splitlines()[-LINES_OF_ERROR:]]
 
 
 def torch_build(facts: Facts) -> Finding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.checks.torch import crash_in, crash_lines, missing
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.torch import missing
 from envcheck.facts import Facts
 from envcheck.finding import Finding
 

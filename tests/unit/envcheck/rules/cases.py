@@ -108,3 +108,8 @@ def logged(*xids: Xid, facts: Facts | None = None) -> Facts:
 def xid(number: int, text: str = "", pci: str = "0000:01:00") -> Xid:
     """One entry, for the card of `gpu_host` unless told otherwise."""
     return Xid(number, pci, 1, text, 100.0)
+
+
+def told(facts: Facts, *lines: str) -> Facts:
+    """The same machine with these lines of the driver in the kernel's log."""
+    return replace(facts, kernel_log=KernelLog("/dev/kmsg", driver_lines=lines))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from envcheck.facts import Crash, Cuda
+from dataclasses import replace
+
+from envcheck.facts import Card, Crash, Cuda, Hardware, Nvml
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside
-from tests.unit.envcheck.rules.cases import NO_NVML, Rule, cuda, nvml, with_torch
+from tests.unit.envcheck.rules.cases import NO_NVML, Rule, cuda, health, nvml, told, with_torch, without_cuda
+
+BLACKWELL = Card("0000:01:00.0", "0x2b85", "0x030000", "nvidia")
 
 RULES: list[Rule] = [
     ("works", "cuda-init", gpu_host(), "ok", None),
@@ -12,6 +16,43 @@ RULES: list[Rule] = [
     ("34", "cuda-init", cuda(34), "fail", "cuda-stub-library"),
     ("35", "cuda-init", cuda(35), "fail", "driver-too-old"),
     ("46", "cuda-init", cuda(46), "fail", "cuda-device-busy"),
+    (
+        "802 for want of addresses",
+        "cuda-init",
+        told(cuda(802), "nvidia-uvm: uvm_pmm_gpu.c:1 request_free_mem_region() err -34"),
+        "fail",
+        "cuda-fabric-manager",
+    ),
+    ("999, NVML says lost", "cuda-init", change(cuda(999), "nvml", device_codes=(15,)), "fail", "gpu-fallen-off-bus"),
+    ("100, reset required", "cuda-init", change(cuda(100), "nvml", device_codes=(16,)), "fail", "gpu-fallen-off-bus"),
+    ("100, blocked by Windows", "cuda-init", nvml(17), "fail", "wsl-driver-libs-missing"),
+    (
+        "803 is told by itself",
+        "cuda-init",
+        change(cuda(803), "nvml", device_codes=(15,)),
+        "fail",
+        "cuda-compat-mismatch",
+    ),
+    ("3, permission refused to NVML", "cuda-init", nvml(4, cuda(3)), "fail", "cuda-unknown-init"),
+    (
+        "100, the closed module does not drive the card",
+        "cuda-init",
+        told(nvml(0), "NVRM: The NVIDIA GPU 0000:01:00.0 requires use of the NVIDIA open kernel modules."),
+        "fail",
+        "driver-open-module-required",
+    ),
+    ("100, no GPU is listed", "cuda-init", nvml(0), "fail", "gpu-fallen-off-bus"),
+    ("100, none listed in a container", "cuda-init", inside(nvml(0), "gpu"), "fail", "container-no-gpu-runtime"),
+    ("100, NVML 999 in a container", "cuda-init", inside(nvml(999), "gpu"), "fail", "container-lost-gpu"),
+    ("100, NVML 999 on a host", "cuda-init", nvml(999), "fail", "cuda-devices-masked"),
+    ("100, MIG without an instance", "cuda-init", without_cuda(health(mig=True), 100), "fail", "cuda-devices-masked"),
+    (
+        "100 under WSL has no module to look for",
+        "cuda-init",
+        nvml(9, change(cuda(100), "driver", module_version=None, wsl=True)),
+        "fail",
+        "cuda-devices-masked",
+    ),
     ("100", "cuda-init", cuda(100), "fail", "cuda-devices-masked"),
     ("101", "cuda-init", cuda(101), "fail", "cuda-devices-masked"),
     ("no error, no device", "cuda-init", change(gpu_host(), "cuda", device_count=0), "fail", "cuda-devices-masked"),
@@ -57,5 +98,39 @@ RULES: list[Rule] = [
     ("broken, but CUDA works", "nvml", nvml(999, gpu_host()), "warn", "cuda-unknown-init"),
     ("missing, but CUDA works", "nvml", gpu_host(nvml=NO_NVML), "warn", "driver-missing"),
     ("one GPU lost", "nvml", change(gpu_host(), "nvml", device_codes=(15,)), "fail", "gpu-fallen-off-bus"),
+    ("lists nothing", "nvml", nvml(0), "fail", "gpu-fallen-off-bus"),
+    (
+        "lists nothing, Blackwell under the closed module",
+        "nvml",
+        change(replace(nvml(0), hardware=Hardware(True, (BLACKWELL,))), "driver", open_module=False),
+        "fail",
+        "driver-open-module-required",
+    ),
+    (
+        "lists nothing, Blackwell under the open module",
+        "nvml",
+        replace(nvml(0), hardware=Hardware(True, (BLACKWELL,))),
+        "fail",
+        "gpu-fallen-off-bus",
+    ),
+    ("lists nothing in a container", "nvml", inside(nvml(0), "gpu"), "fail", "container-no-gpu-runtime"),
+    ("crashed", "nvml", gpu_host(nvml=Nvml(crash=Crash("init", "SIGABRT"))), "warn", None),
+    (
+        "crashed, nothing works",
+        "nvml",
+        replace(cuda(999), nvml=Nvml(crash=Crash("init", timed_out=True))),
+        "fail",
+        None,
+    ),
+    ("permission refused", "nvml", nvml(4), "fail", "cuda-unknown-init"),
+    ("a code nobody knows", "nvml", nvml(4711), "fail", None),
+    ("missing, nothing works", "nvml", replace(cuda(999), nvml=NO_NVML), "skip", None),
+    (
+        "missing in a container, but CUDA works",
+        "nvml",
+        inside(gpu_host(nvml=NO_NVML), "gpu"),
+        "warn",
+        "container-capabilities-missing",
+    ),
     ("no card", "nvml", cpu_host(), "skip", None),
 ]

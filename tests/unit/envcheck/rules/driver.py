@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import Cuda, Nvml
+from envcheck.facts import Cuda, Facts, Nvml
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
-from tests.unit.envcheck.rules.cases import LOST, Rule, bare_container, given_away, nouveau, nvml, unloaded, with_torch
+from tests.unit.envcheck.rules.cases import (
+    LOST,
+    Rule,
+    bare_container,
+    cuda,
+    given_away,
+    nouveau,
+    nvml,
+    told,
+    unloaded,
+    with_torch,
+)
+
+LINUX = "/usr/lib/x86_64-linux-gnu/libcuda.so.550.54.15"
+
+
+def wsl(path: str, code: int = 100) -> Facts:
+    """WSL with a libcuda at `path` that returns `code`."""
+    return change(cuda(code, path=path), "driver", wsl=True, module_version=None)
+
 
 RULES: list[Rule] = [
     ("card", "nvidia-hardware", gpu_host(), "ok", None),
@@ -20,6 +39,20 @@ RULES: list[Rule] = [
         "libraries, no module",
         "driver-module",
         replace(unloaded(), nvml=Nvml(True, init_code=9)),
+        "fail",
+        "driver-not-loaded",
+    ),
+    (
+        "refused by Secure Boot",
+        "driver-module",
+        told(unloaded(module_installed=True), "Loading of module with unavailable key is rejected"),
+        "fail",
+        "driver-secure-boot",
+    ),
+    (
+        "Secure Boot is on, but nothing was refused",
+        "driver-module",
+        unloaded(module_installed=True, secure_boot=True),
         "fail",
         "driver-not-loaded",
     ),
@@ -44,6 +77,10 @@ RULES: list[Rule] = [
     ("NVML 18", "driver-library", nvml(18), "fail", "driver-library-mismatch"),
     ("libcuda missing on a host", "driver-library", gpu_host(cuda=LOST), "fail", "driver-missing"),
     ("libcuda missing under WSL", "driver-library", replace(unloaded(wsl=True)), "fail", "wsl-driver-libs-missing"),
+    ("a Linux driver inside WSL", "driver-library", wsl(LINUX), "fail", "wsl-driver-libs-missing"),
+    ("a Linux driver inside WSL that works", "driver-library", wsl(LINUX, 0), "ok", None),
+    ("the driver of Windows", "driver-library", wsl("/usr/lib/wsl/lib/libcuda.so.1"), "ok", None),
+    ("a container under WSL", "driver-library", inside(wsl(LINUX), "gpu"), "ok", None),
     ("no driver at all", "driver-library", unloaded(), "skip", None),
     (
         "nodes without libraries",
