@@ -10,7 +10,7 @@ from envcheck.checks.container import container_capabilities, container_gpu, con
 from envcheck.checks.cuda import cuda_init, library_origin
 from envcheck.checks.cudnn import cudnn_loads
 from envcheck.checks.driver import driver_library, driver_module, nvidia_hardware
-from envcheck.checks.floor import driver_is_new_enough
+from envcheck.checks.floor import driver_is_new_enough, image_requirement
 from envcheck.checks.gpu_clocks import gpu_clocks
 from envcheck.checks.gpu_fabric import gpu_fabric
 from envcheck.checks.gpu_links import nvlink, pcie
@@ -51,6 +51,7 @@ CHECKS = (
     Check("driver-library", "driver", driver_library),
     Check("container-capabilities", "container", container_capabilities),
     Check("driver-floor", "driver", driver_is_new_enough),
+    Check("image-requirement", "container", image_requirement, own_fault=True),
     Check("kernel-log", "health", kernel_log, own_fault=True),
     Check("gpu-memory", "health", gpu_memory, own_fault=True),
     Check("gpu-compute-mode", "health", compute_mode, own_fault=True),

@@ -8,6 +8,7 @@ from pathlib import Path
 from envcheck.probes.paths import read_text
 
 JUDGED = (
+    "CUDA_VERSION",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_MPS_PIPE_DIRECTORY",
     "LD_LIBRARY_PATH",

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from envcheck.facts import Runtime
-from tests.unit.envcheck.machines import cpu_host, gpu_host, inside
-from tests.unit.envcheck.rules.cases import LOST, Rule, bare_container, runtime
+from dataclasses import replace
+
+from envcheck.facts import Facts, Runtime
+from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside
+from tests.unit.envcheck.rules.cases import LOST, NO_NVML, Rule, bare_container, runtime, without_cuda
+
+REQUIRES = {"NVIDIA_REQUIRE_CUDA": "cuda>=12.8 brand=tesla,driver>=550,driver<551"}
+
+
+def geforce_550() -> Facts:
+    """A GeForce under a driver that the image's requirement takes only for data-center cards."""
+    facts = gpu_host(driver="550.54.15")
+    device = replace(facts.nvml.devices[0], brand=5)
+    return change(facts, "nvml", devices=(device,), cuda_version=12040)
+
 
 RULES: list[Rule] = [
     ("given", "container-gpu", inside(gpu_host(), "gpu"), "ok", None),
@@ -61,4 +73,32 @@ RULES: list[Rule] = [
     ("no engine", "container-runtime", gpu_host(runtime=Runtime()), "skip", None),
     ("no card, no toolkit", "container-runtime", cpu_host(), "skip", None),
     ("broken settings", "container-runtime", runtime(error="not JSON"), "warn", "docker-daemon-unreachable"),
+    # ---- what the image requires
+    ("none", "image-requirement", inside(gpu_host(), "gpu"), "skip", None),
+    ("on a host", "image-requirement", replace(gpu_host(), environment=REQUIRES), "skip", None),
+    ("no GPU is meant", "image-requirement", inside(cpu_host(), "cpu", **REQUIRES), "skip", None),
+    ("met", "image-requirement", inside(gpu_host(), "gpu", **REQUIRES), "ok", None),
+    ("not met, but it works", "image-requirement", inside(geforce_550(), "gpu", **REQUIRES), "ok", None),
+    (
+        "not met, and CUDA does not work",
+        "image-requirement",
+        inside(without_cuda(geforce_550(), 35), "gpu", **REQUIRES),
+        "warn",
+        "container-requirement-unsatisfied",
+    ),
+    (
+        "switched off",
+        "image-requirement",
+        inside(geforce_550(), "gpu", NVIDIA_DISABLE_REQUIRE="1", **REQUIRES),
+        "skip",
+        None,
+    ),
+    (
+        "not in the language",
+        "image-requirement",
+        inside(gpu_host(), "gpu", NVIDIA_REQUIRE_CUDA="cuda newest"),
+        "skip",
+        None,
+    ),
+    ("the driver is not told", "image-requirement", inside(gpu_host(nvml=NO_NVML), "gpu", **REQUIRES), "skip", None),
 ]
