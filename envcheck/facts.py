@@ -148,7 +148,6 @@ class Extension:
     path: str
     machine_code: tuple[str, ...] = ()
     ptx: tuple[str, ...] = ()
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,10 @@ class AllReduce:
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False."""
+    """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False.
+
+    `extensions_left_out` is how many libraries, at least, were not read within the time limit.
+    """
 
     found: bool = False
     searched: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envcheck.checks.architectures import torch_architectures
+from envcheck.checks.architectures import torch_architectures, torch_extensions
 from envcheck.checks.container import container_capabilities, container_gpu, container_runtime
 from envcheck.checks.cuda import cuda_init, library_origin
 from envcheck.checks.cudnn import cudnn_loads
@@ -66,6 +66,7 @@ CHECKS = (
     Check("torch-build", "torch", torch_build, on_gpu_path=False),
     Check("library-origin", "cuda", library_origin),
     Check("torch-architectures", "torch", torch_architectures),
+    Check("torch-extensions", "torch", torch_extensions, on_gpu_path=False),
     Check("torch-cuda", "torch", torch_cuda),
     Check("torchvision-pair", "torch", torchvision_pair, on_gpu_path=False),
     Check("torchvision-nms", "torch", torchvision_nms, on_gpu_path=False),

@@ -10,11 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from envcheck.facts import AllReduce, Crash, Torch, Torchvision
+from envcheck.codec import decode
+from envcheck.facts import AllReduce, Crash, Extension, Torch, Torchvision
 from envcheck.probes.child import Ended, start_hosted
 
 MODULE = "envcheck.probes.children.torch_stages"
-STAGES = ("compiler", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
+STAGES = ("compiler", "extensions", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
 TIMEOUT = 180.0
 
 
@@ -85,6 +86,8 @@ def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
         location=value("import", "location"),
         libcuda=value("import", "libcuda"),
         architectures=tuple(value("import", "architectures") or ()),
+        extensions=tuple(decode(Extension, item, "torch") for item in value("extensions", "extensions") or ()),
+        extensions_left_out=value("extensions", "left_out") or 0,
         error=value("import", "error"),
         torchvision=_torchvision(ended),
         cudnn=value("cudnn", "version"),

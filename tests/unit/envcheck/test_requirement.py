@@ -9,20 +9,7 @@ from envcheck.facts import Nvml, NvmlDevice
 from envcheck.requirement import Properties, RequirementError, requirements, satisfied, unmet
 
 # As nvidia/cuda:12.8.1 carries it: no GeForce among the brands, unlike in the 12.0 images.
-BRANDS = [
-    "unknown",
-    "grid",
-    "tesla",
-    "nvidia",
-    "quadro",
-    "quadrortx",
-    "nvidiartx",
-    "vapps",
-    "vpc",
-    "vcs",
-    "vws",
-    "cloudgaming",
-]
+BRANDS = ("unknown", "grid", "tesla", "nvidia", "quadro", "quadrortx", "nvidiartx", "vapps", "vpc", "vcs", "vws")
 IMAGE_12_8 = "cuda>=12.8 " + " ".join(
     f"brand={brand},driver>={branch},driver<{branch + 1}" for branch in (470, 535, 550, 560, 565) for brand in BRANDS
 )

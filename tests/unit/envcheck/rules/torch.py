@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.unit.envcheck.machines import cpu_host, gpu_host, inside, torch
+from envcheck.facts import Extension, Facts
+from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
 from tests.unit.envcheck.rules.cases import Rule, crashed, cuda, vision, with_torch
+
+NO_CODE = "arch-unsupported"
+
+
+def extension(*machine_code: str, ptx: tuple[str, ...] = (), of: str = "a") -> Extension:
+    return Extension(of, f"/usr/lib/python3/dist-packages/{of}/_C.so", machine_code, ptx)
+
+
+def extended(*extensions: Extension) -> Facts:
+    return with_torch(extensions=extensions)
+
+
+def by_elf(*machine_code: str, ptx: tuple[str, ...] = ()) -> Facts:
+    """A wheel that does not name its architectures."""
+    return with_torch(architectures=(), extensions=(extension(*machine_code, ptx=ptx, of="torch"),))
+
+
+def by_image(facts: Facts, ptx: tuple[str, ...] = ()) -> Facts:
+    """Seen from a container of an image whose record names PTX."""
+    container = inside(facts, "gpu").container
+    assert container.image is not None
+    return replace(facts, container=replace(container, image=replace(container.image, ptx=ptx)))
+
 
 RULES: list[Rule] = [
     ("CUDA build", "torch-build", gpu_host(), "ok", None),
@@ -81,4 +105,46 @@ RULES: list[Rule] = [
         "arch-unsupported",
     ),
     ("by the image, new enough", "torch-architectures", inside(gpu_host(torch=None), "gpu"), "ok", None),
+    ("by its libraries", "torch-architectures", by_elf("sm_80", "sm_90"), "ok", None),
+    ("by its libraries, not for the card", "torch-architectures", by_elf("sm_90"), "fail", "arch-unsupported"),
+    ("by its libraries' PTX", "torch-architectures", by_elf("sm_70", ptx=("compute_80",)), "ok", None),
+    (
+        "by the image's PTX",
+        "torch-architectures",
+        by_image(gpu_host(capability="13.0", torch=None), ("12.0",)),
+        "ok",
+        None,
+    ),
+    ("the image has no PTX", "torch-architectures", by_image(gpu_host(capability="13.0", torch=None)), "fail", NO_CODE),
+    # ---- packages beside PyTorch
+    ("none", "torch-extensions", gpu_host(), "skip", None),
+    ("not looked at", "torch-extensions", gpu_host(torch=None), "skip", None),
+    ("no card", "torch-extensions", cpu_host(torch=torch(extensions=(extension("sm_90"),))), "skip", None),
+    ("torch's own are judged elsewhere", "torch-extensions", by_elf("sm_90"), "skip", None),
+    ("fits", "torch-extensions", extended(extension("sm_80", "sm_90")), "ok", None),
+    ("for another card", "torch-extensions", extended(extension("sm_90a")), "warn", NO_CODE),
+    (
+        "one of two packages",
+        "torch-extensions",
+        extended(extension("sm_80"), extension("sm_90", of="b")),
+        "warn",
+        NO_CODE,
+    ),
+    ("one library for each card", "torch-extensions", extended(extension("sm_80"), extension("sm_90")), "ok", None),
+    ("PTX for older cards", "torch-extensions", extended(extension("sm_70", ptx=("compute_70",))), "ok", None),
+    ("PTX for newer cards", "torch-extensions", extended(extension("sm_90", ptx=("compute_90",))), "warn", NO_CODE),
+    (
+        "PTX that the driver may not compile",
+        "torch-extensions",
+        change(extended(extension(ptx=("compute_70",))), "cuda", driver_version=12000),
+        "warn",
+        "ptx-unsupported-toolchain",
+    ),
+    (
+        "machine code beside PTX under an older driver",
+        "torch-extensions",
+        change(extended(extension("sm_80", ptx=("compute_70",))), "cuda", driver_version=12000),
+        "ok",
+        None,
+    ),
 ]
