@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from envcheck.facts import Cuda, Facts, KernelLog, Torch
+from envcheck.probes.child import library_timeout
 from envcheck.probes.container import probe_container
 from envcheck.probes.cuda import finish_cuda, start_cuda
 from envcheck.probes.driver import probe_driver
@@ -20,6 +21,7 @@ from envcheck.probes.network import probe_network
 from envcheck.probes.nvml import finish_nvml, start_nvml
 from envcheck.probes.programs import Runner, no_programs, run
 from envcheck.probes.runtime import probe_runtime
+from envcheck.probes.shadowing import probe_shadowing
 
 
 def system_root(environ: Mapping[str, str] | None = None) -> Path:
@@ -43,7 +45,8 @@ def collect(
     driver, runtime, memory = probe_driver(root), probe_runtime(root, variables), probe_memory(root)
     kernel_log = probe_kernel_log(root, runner) if seen.cards else KernelLog(error="no card is visible on the PCI bus")
     fabric, network = probe_fabric(root, runner), probe_network(root)
-    cuda, nvml = finish_cuda(cuda_child), finish_nvml(nvml_child)
+    timeout = library_timeout(variables)
+    cuda, nvml = finish_cuda(cuda_child, timeout), finish_nvml(nvml_child, timeout)
     return Facts(
         hardware=with_libraries(seen, cuda, nvml),
         driver=driver,
@@ -57,6 +60,7 @@ def collect(
         kernel_log=kernel_log,
         fabric=fabric,
         environment=probe_environment(variables),
+        shadowing=probe_shadowing(variables),
         python=platform.python_version(),
         distribution=probe_distribution(root),
     )
@@ -65,4 +69,5 @@ def collect(
 def _torch(environ: Mapping[str, str], cuda: Cuda) -> Torch:
     from envcheck.probes.torch import probe_torch
 
-    return probe_torch(environ, cuda.device_count or 0)
+    # What crashed or hung by itself would do so again inside PyTorch, and take its time once more.
+    return probe_torch(environ, cuda.device_count or 0, touch_gpu=cuda.crash is None)

@@ -218,7 +218,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID."""
+    """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID.
+
+    `shadowing` are CUDA libraries in directories of LD_LIBRARY_PATH.
+    """
 
     hardware: Hardware = Hardware()
     driver: Driver = Driver()
@@ -232,6 +235,7 @@ class Facts:
     kernel_log: KernelLog = field(default_factory=KernelLog)
     fabric: FabricManager = field(default_factory=FabricManager)
     environment: dict[str, str] = field(default_factory=dict)
+    shadowing: tuple[str, ...] = ()
     python: str | None = None
     distribution: str | None = None
     origin: str = "probed"

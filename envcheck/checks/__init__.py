@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from envcheck.checks.architectures import torch_architectures, torch_extensions
-from envcheck.checks.container import container_capabilities, container_gpu, container_runtime
+from envcheck.checks.container import container_capabilities, container_gpu, container_runtime, ptx_compiler
 from envcheck.checks.cuda import cuda_init, library_origin
 from envcheck.checks.cudnn import cudnn_loads
 from envcheck.checks.driver import driver_library, driver_module, nvidia_hardware
@@ -17,8 +17,9 @@ from envcheck.checks.gpu_links import nvlink, pcie
 from envcheck.checks.gpu_memory import gpu_memory
 from envcheck.checks.gpu_modes import compute_mode, mig, persistence
 from envcheck.checks.kernel_log import kernel_log
-from envcheck.checks.memory import shared_memory
+from envcheck.checks.memory import locked_memory, shared_memory
 from envcheck.checks.nccl import all_reduce, nccl_version
+from envcheck.checks.network import nccl_interface
 from envcheck.checks.nvml import nvml
 from envcheck.checks.torch import torch_build, torch_compile, torch_cuda
 from envcheck.checks.torchvision import torchvision_nms, torchvision_pair
@@ -59,6 +60,7 @@ CHECKS = (
     Check("gpu-fabric", "health", gpu_fabric, own_fault=True),
     Check("cuda-init", "cuda", cuda_init),
     Check("nvml", "driver", nvml),
+    Check("ptx-compiler", "cuda", ptx_compiler, own_fault=True),
     Check("gpu-nvlink", "health", nvlink, on_gpu_path=False),
     Check("gpu-pcie", "health", pcie, on_gpu_path=False),
     Check("gpu-clocks", "health", gpu_clocks, on_gpu_path=False),
@@ -72,9 +74,11 @@ CHECKS = (
     Check("torchvision-nms", "torch", torchvision_nms, on_gpu_path=False),
     Check("cudnn", "cudnn", cudnn_loads, on_gpu_path=False),
     Check("nccl-version", "nccl", nccl_version, on_gpu_path=False),
+    Check("nccl-interface", "nccl", nccl_interface, on_gpu_path=False),
     Check("all-reduce", "nccl", all_reduce),
     Check("torch-compile", "torch", torch_compile, on_gpu_path=False),
     Check("shared-memory", "memory", shared_memory, on_gpu_path=False),
+    Check("locked-memory", "memory", locked_memory, on_gpu_path=False),
     Check("container-runtime", "container", container_runtime, on_gpu_path=False),
 )
 BY_ID = {check.id: check for check in CHECKS}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
 from envcheck.checks.crashes import crash_lines
+from envcheck.checks.library_path import without
 from envcheck.checks.nvml import no_devices
 from envcheck.compat import cuda_error, nvml_error
 from envcheck.facts import Crash, Facts
@@ -80,23 +81,14 @@ def _by_number(code: int, facts: Facts) -> Finding:
     identifier = error.cause or "cuda-unknown-init"
     if any(HMM in line for line in facts.kernel_log.driver_lines):
         return fail(CHECK, identifier, summary, evidence, (WITHOUT_HMM, *cause(identifier).fix))
-    steps = _without_directory(facts) if code in WRONG_LIBRARY else None
-    return fail(CHECK, identifier, summary, evidence, steps and (*steps, *cause(identifier).fix[1:]))
+    own = PurePath(facts.cuda.path).parent if facts.cuda.path else None
+    steps = without(facts, [str(own)]) if own is not None and code in WRONG_LIBRARY else ()
+    return fail(CHECK, identifier, summary, evidence, (*steps, *cause(identifier).fix[1:]) if steps else None)
 
 
 def _told_by_nvml(facts: Facts) -> int | None:
     codes = (facts.nvml.init_code, *facts.nvml.device_codes)
     return next((code for code in codes if code in NVML_TELLS), None)
-
-
-def _without_directory(facts: Facts) -> tuple[str, ...] | None:
-    """The command that takes the directory of the loaded libcuda out of LD_LIBRARY_PATH, where it came from there."""
-    directories = [part for part in facts.environment.get("LD_LIBRARY_PATH", "").split(":") if part]
-    own = Path(facts.cuda.path).parent if facts.cuda.path else None
-    left = [part for part in directories if Path(part) != own]
-    if len(left) == len(directories):
-        return None
-    return (f"export LD_LIBRARY_PATH={':'.join(left)}" if left else "unset LD_LIBRARY_PATH",)
 
 
 def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:

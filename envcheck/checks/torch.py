@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.library_path import lying_in_it, setting, without
 from envcheck.compat import cuda_error
 from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding
@@ -53,14 +55,19 @@ def torch_build(facts: Facts) -> Finding:
 def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     crash = crash_in(torch, "import", "start")
     evidence = [f"python: {torch.python}", *(crash_lines(crash) if crash else [torch.error or "no reason reported"])]
-    path = facts.environment.get("LD_LIBRARY_PATH")
     text = " ".join(evidence)
-    if path:
-        evidence.append(f"LD_LIBRARY_PATH={path}")
-    if "cudnn" in text.lower():
-        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence)
+    evidence += setting(facts)
+    if not setting(facts) and "cannot open shared object file" in text:
+        fix = ("pip install --force-reinstall torch torchvision   (a library of its packages is missing)",)
+        return fail(check, None, "importing torch fails: a library is missing", evidence, fix)
+    cudnn = lying_in_it(facts, "libcudnn")
+    # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
+    if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
+        evidence += [f"in LD_LIBRARY_PATH: {path}" for path in cudnn[:4]]
+        fix = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
+        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, fix)
     # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
-    shadowed = path and re.search(r"undefined symbol|cannot open shared object|version `", text)
+    shadowed = setting(facts) and re.search(r"undefined symbol|cannot open shared object|version `", text)
     return fail(check, "library-shadowed" if shadowed else None, "importing torch fails", evidence)
 
 

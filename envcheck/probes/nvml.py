@@ -10,10 +10,8 @@ from typing import Any
 from envcheck.codec import decode
 from envcheck.compat import nvml_error
 from envcheck.facts import Nvml, NvmlDevice
-from envcheck.probes.child import Child, Ended, start_bare
+from envcheck.probes.child import LIBRARY_SECONDS, Child, Ended, start_bare
 from envcheck.probes.cuda import on_library_path
-
-TIMEOUT = 40.0
 
 
 def start_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> Child | None:
@@ -23,14 +21,16 @@ def start_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None)
     return start_bare("envcheck.probes.children.nvml_query", environ=environ)
 
 
-def finish_nvml(child: Child | None, timeout: float = TIMEOUT) -> Nvml:
+def finish_nvml(child: Child | None, timeout: float = LIBRARY_SECONDS) -> Nvml:
     """The child's report as facts."""
     if child is None:
         return Nvml(error="libnvidia-ml.so.1 is not on LD_LIBRARY_PATH (injected root)")
     return nvml_facts(child.finish(timeout))
 
 
-def probe_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Nvml:
+def probe_nvml(
+    root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = LIBRARY_SECONDS
+) -> Nvml:
     """Every GPU of this machine, in NVML's order; `error` says why there is none to list."""
     return finish_nvml(start_nvml(root, environ), timeout)
 

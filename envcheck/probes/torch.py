@@ -16,6 +16,7 @@ from envcheck.probes.child import Ended, start_hosted
 
 MODULE = "envcheck.probes.children.torch_stages"
 STAGES = ("compiler", "extensions", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
+ON_THE_GPU = ("nccl-all-reduce", "cuda")
 TIMEOUT = 180.0
 
 
@@ -53,14 +54,16 @@ def _has_torch(python: Path) -> bool:
     return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
 
 
-def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT) -> Torch:
+def probe_torch(
+    environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True
+) -> Torch:
     """Import torch and try its parts. `gpus` is how many GPUs CUDA can use, for the NCCL ranks."""
     python, searched = find_python(environ)
     if python is None:
         return Torch(searched=searched)
     stages: dict[str, dict[str, Any]] = {}
     crashes: list[Crash] = []
-    left = list(STAGES)
+    left = [stage for stage in STAGES if touch_gpu or stage not in ON_THE_GPU]
     while left:
         ended = start_hosted(python, MODULE, str(gpus), *left, environ=environ).finish(timeout)
         stages.update(ended.stages)

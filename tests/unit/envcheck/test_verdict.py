@@ -114,7 +114,7 @@ def test_a_card_that_nothing_proves_to_work_is_never_ok() -> None:
 
 def test_only_and_skip_choose_topics_and_leave_the_verdict_to_what_was_judged() -> None:
     only = judge(broken(803), only=("memory",))
-    assert [finding.check for finding in only.findings] == ["shared-memory"]
+    assert [finding.check for finding in only.findings] == ["shared-memory", "locked-memory"]
     skipped = judge(gpu_host(memory=Memory(1, 1)), skip=("memory",))
     assert skipped.verdict == "ok"
 

@@ -8,6 +8,7 @@ from envcheck.facts import Facts, Runtime
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside
 from tests.unit.envcheck.rules.cases import LOST, NO_NVML, Rule, bare_container, runtime, without_cuda
 
+NO_PTX = "OSError: libnvidia-ptxjitcompiler.so.1: cannot open shared object file"
 REQUIRES = {"NVIDIA_REQUIRE_CUDA": "cuda>=12.8 brand=tesla,driver>=550,driver<551"}
 
 
@@ -101,4 +102,14 @@ RULES: list[Rule] = [
         None,
     ),
     ("the driver is not told", "image-requirement", inside(gpu_host(nvml=NO_NVML), "gpu", **REQUIRES), "skip", None),
+    ("loads", "ptx-compiler", inside(gpu_host(), "gpu"), "ok", None),
+    ("on a host", "ptx-compiler", change(gpu_host(), "cuda", ptx_compiler_error=NO_PTX), "skip", None),
+    (
+        "not mounted",
+        "ptx-compiler",
+        inside(change(gpu_host(), "cuda", ptx_compiler_error=NO_PTX), "gpu"),
+        "warn",
+        "container-capabilities-missing",
+    ),
+    ("CUDA does not work", "ptx-compiler", inside(without_cuda(gpu_host(), 803), "gpu"), "skip", None),
 ]

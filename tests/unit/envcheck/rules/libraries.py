@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from envcheck.facts import AllReduce, Memory
-from tests.unit.envcheck.machines import gpu_host, torch
+from dataclasses import replace
+
+from envcheck.facts import AllReduce, Facts, Memory, Network
+from tests.unit.envcheck.machines import cpu_host, gpu_host, torch
 from tests.unit.envcheck.rules.cases import Rule, crashed, shm, with_torch
+
+
+def interface(value: str, facts: Facts | None = None) -> Facts:
+    return replace(facts or gpu_host(), environment={"NCCL_SOCKET_IFNAME": value})
+
+
+def locked(limit: int | None, infiniband: tuple[str, ...] = ("mlx5_0",)) -> Facts:
+    return gpu_host(memory=Memory(lockable=limit), network=Network(("eth0",), infiniband))
+
 
 RULES: list[Rule] = [
     ("loads", "cudnn", gpu_host(), "ok", None),
@@ -52,4 +63,19 @@ RULES: list[Rule] = [
     ("a byte less", "shared-memory", shm((1 << 30) - 1), "warn", "shm-too-small"),
     ("Docker's 64 MiB", "shared-memory", shm(64 << 20), "warn", "shm-too-small"),
     ("unknown", "shared-memory", gpu_host(memory=Memory(error="no such directory")), "skip", None),
+    # ---- network
+    ("not set", "nccl-interface", gpu_host(), "skip", None),
+    ("no card", "nccl-interface", interface("eth9", cpu_host()), "skip", None),
+    ("interfaces not known", "nccl-interface", interface("eth9", gpu_host(network=Network())), "skip", None),
+    ("by its name", "nccl-interface", interface("eth0"), "ok", None),
+    ("by its beginning", "nccl-interface", interface("ib,et"), "ok", None),
+    ("all but one", "nccl-interface", interface("^lo"), "ok", None),
+    ("one that is not there", "nccl-interface", interface("ib0"), "warn", "nccl-network-interface"),
+    ("the whole name", "nccl-interface", interface("=eth"), "warn", "nccl-network-interface"),
+    ("all left out", "nccl-interface", interface("^eth,lo"), "warn", "nccl-network-interface"),
+    ("no InfiniBand", "locked-memory", locked(1, ()), "skip", None),
+    ("no limit", "locked-memory", locked(-1), "ok", None),
+    ("64 MiB", "locked-memory", locked(64 << 20), "ok", None),
+    ("a byte less", "locked-memory", locked((64 << 20) - 1), "warn", None),
+    ("not recorded", "locked-memory", locked(None), "skip", None),
 ]

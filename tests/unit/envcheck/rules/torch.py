@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import Extension, Facts
+from envcheck.facts import Crash, Extension, Facts
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
 from tests.unit.envcheck.rules.cases import Rule, crashed, cuda, vision, with_torch
 
+SYSTEM = {"LD_LIBRARY_PATH": "/c"}
 NO_CODE = "arch-unsupported"
 
 
@@ -52,6 +53,47 @@ RULES: list[Rule] = [
         "fail",
         "library-shadowed",
     ),
+    (
+        "import aborts without a word, a cuDNN on the path",
+        "torch-build",
+        replace(crashed("import", version=None), environment=SYSTEM, shadowing=("/c/libcudnn_graph.so.9",)),
+        "fail",
+        "cudnn-shadowed",
+    ),
+    (
+        "import aborts without a word, another library on the path",
+        "torch-build",
+        replace(crashed("import", version=None), environment=SYSTEM, shadowing=("/c/libcublas.so.12",)),
+        "fail",
+        None,
+    ),
+    (
+        "import ends by another signal, a cuDNN on the path",
+        "torch-build",
+        replace(
+            with_torch(version=None, crashes=(Crash("import", "SIGSEGV"),)),
+            environment=SYSTEM,
+            shadowing=("/c/libcudnn.so.9",),
+        ),
+        "fail",
+        None,
+    ),
+    (
+        "a library of its packages is missing",
+        "torch-build",
+        with_torch(version=None, error="OSError: libcudnn.so.9: cannot open shared object file"),
+        "fail",
+        None,
+    ),
+    (
+        "a library is missing, path set",
+        "torch-build",
+        replace(with_torch(version=None, error="OSError: x.so: cannot open shared object file"), environment=SYSTEM),
+        "fail",
+        "library-shadowed",
+    ),
+    ("AMD", "torch-build", with_torch(cuda=None, version="2.8.0+rocm6.4"), "skip", None),
+    ("not looked at", "torch-build", gpu_host(torch=None), "skip", None),
     ("import fails for another reason", "torch-build", with_torch(version=None, error="SyntaxError: x"), "fail", None),
     ("sees the GPU", "torch-cuda", gpu_host(), "ok", None),
     (
