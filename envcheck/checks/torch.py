@@ -14,6 +14,12 @@ from envcheck.finding import Finding
 from envcheck.presence import presence
 
 LINES_OF_ERROR = 4
+# What torch.cuda says of errors 35, 999 and 3, where it leaves their numbers out.
+WORDS = {
+    "driver on your system is too old": "driver-too-old",
+    "CUDA unknown error": "cuda-unknown-init",
+    "CUDA driver initialization failed": "cuda-unknown-init",
+}
 
 
 def missing(facts: Facts) -> str | None:
@@ -58,8 +64,8 @@ def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     text = " ".join(evidence)
     evidence += setting(facts)
     if not setting(facts) and "cannot open shared object file" in text:
-        fix = ("pip install --force-reinstall torch torchvision   (a library of its packages is missing)",)
-        return fail(check, None, "importing torch fails: a library is missing", evidence, fix)
+        install = "pip install --force-reinstall torch torchvision   (a library of its packages is missing)"
+        return fail(check, None, "importing torch fails: a library is missing", evidence, (install,))
     cudnn = lying_in_it(facts, "libcudnn")
     # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
     if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
@@ -100,9 +106,7 @@ def _cause(text: str) -> str | None:
     number = re.search(r"Error (\d+):", text)
     if number:
         return cuda_error(int(number.group(1))).cause
-    if "driver on your system is too old" in text:
-        return "driver-too-old"
-    return "cuda-unknown-init" if "CUDA unknown error" in text else None
+    return next((cause for words, cause in WORDS.items() if words in text), None)
 
 
 def torch_compile(facts: Facts) -> Finding:
