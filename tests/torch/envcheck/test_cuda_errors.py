@@ -1,4 +1,4 @@
-"""CUDA errors as the real PyTorch tells them over a fake libcuda (simulated driver); one that hangs, one that aborts."""
+"""CUDA errors as the real PyTorch tells them over a fake libcuda (simulated); one that hangs, one that aborts."""
 
 from __future__ import annotations
 
