@@ -13,9 +13,9 @@ def ok(check: str, summary: str, evidence: Iterable[str] = ()) -> Finding:
     return Finding(check, Status.OK, summary, evidence=tuple(evidence))
 
 
-def skip(check: str, reason: str) -> Finding:
-    """Does not apply here, or could not be looked at; never a pass."""
-    return Finding(check, Status.SKIP, reason)
+def skip(check: str, reason: str, fix: tuple[str, ...] = ()) -> Finding:
+    """Does not apply here, or could not be looked at; never a pass. `fix` is how to allow the look."""
+    return Finding(check, Status.SKIP, reason, fix=fix)
 
 
 def warn(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
 from envcheck.checks.crashes import crash_lines
+from envcheck.checks.gpu_fabric import gpu_fabric
+from envcheck.checks.gpu_memory import gpu_memory
+from envcheck.checks.gpu_modes import compute_mode, mig
+from envcheck.checks.kernel_log import kernel_log
 from envcheck.checks.library_path import without
 from envcheck.checks.nvml import no_devices
 from envcheck.compat import cuda_error, nvml_error
 from envcheck.facts import Crash, Facts
-from envcheck.finding import Finding
+from envcheck.finding import Finding, Status
 from envcheck.presence import presence
 
 CHECK = "cuda-init"
@@ -26,6 +31,16 @@ VARIABLES = (
 # Numbers that say only that nothing can be used; where NVML names the reason, its code is the better witness.
 UNSPECIFIC = (3, 100, 101, 999)
 NVML_TELLS = (15, 16, 17)  # nvmlReturn_t: lost, reset required, blocked by the operating system
+# Where the number leaves open why, what these find wrong with a card is the reason.
+EXPLAINED_BY: dict[int, tuple[Callable[[Facts], Finding], ...]] = {
+    3: (kernel_log,),
+    46: (compute_mode, kernel_log),
+    100: (kernel_log, mig),
+    101: (mig,),
+    214: (kernel_log, gpu_memory),
+    802: (gpu_fabric,),
+    999: (kernel_log,),
+}
 # https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/: KASLR can take the addresses that HMM asks for
 HMM = "request_free_mem_region"
 WITHOUT_HMM = "echo options nvidia_uvm uvm_disable_hmm=1 | sudo tee /etc/modprobe.d/nvidia-uvm.conf && sudo reboot"
@@ -70,6 +85,9 @@ def _by_number(code: int, facts: Facts) -> Finding:
         number = nvml_error(told)
         evidence.append(f"NVML returned {told} ({number.name})")
         return fail(CHECK, number.cause, f"CUDA error {code}: {error.text}", evidence)
+    explained = _explained(code, facts, evidence)
+    if explained is not None:
+        return explained
     if code in (100, 101):
         return _no_device(code, facts, evidence)
     if code == 999 and facts.container.inside and facts.nvml.init_code == 999:
@@ -84,6 +102,17 @@ def _by_number(code: int, facts: Facts) -> Finding:
     own = PurePath(facts.cuda.path).parent if facts.cuda.path else None
     steps = without(facts, [str(own)]) if own is not None and code in WRONG_LIBRARY else ()
     return fail(CHECK, identifier, summary, evidence, (*steps, *cause(identifier).fix[1:]) if steps else None)
+
+
+def _explained(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
+    for judge in EXPLAINED_BY.get(code, ()):
+        found = judge(facts)
+        if found.status is Status.FAIL:
+            evidence += found.evidence
+            return fail(CHECK, found.cause, f"CUDA error {code}: {found.summary}", evidence, found.fix)
+        if found.status is Status.WARN:
+            evidence += found.evidence[:3]
+    return None
 
 
 def _told_by_nvml(facts: Facts) -> int | None:
@@ -103,8 +132,6 @@ def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
     if facts.nvml.init_code == 0 and not facts.nvml.devices:
         identifier, summary, seen = no_devices(facts)
         return fail(CHECK, identifier, summary, [*evidence, *seen])
-    if any(device.mig and not device.mig_uuids for device in facts.nvml.devices):
-        evidence.append("MIG is enabled, but there is no MIG instance")
     summary = "CUDA sees no GPU" if code == 100 else "CUDA was asked for a GPU that is not there"
     return fail(CHECK, "cuda-devices-masked", summary, evidence)
 

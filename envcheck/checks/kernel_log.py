@@ -10,7 +10,7 @@ from envcheck.presence import presence
 from envcheck.xid import xid_catalogue, xid_meaning
 
 CHECK = "kernel-log"
-ALLOW = "as root, or as a member of the group adm or systemd-journal (sudo usermod -aG adm $USER, then log in again)"
+ALLOW = ("sudo envcheck --only health", "or for good: sudo usermod -aG adm $USER   (group adm or systemd-journal)")
 RESET = ("stop the programs that use the card, then: sudo nvidia-smi --gpu-reset   (or reboot)",)
 # What follows from a number by its kind, where the card works again; see _serious for where it does not.
 CAUSES = {"memory": "gpu-memory-ecc", "bus": "gpu-fallen-off-bus", "nvlink": "nccl-peer-to-peer"}
@@ -31,7 +31,7 @@ def kernel_log(facts: Facts) -> Finding:
     if not presence(facts).expected:
         return skip(CHECK, "no GPU is expected here")
     if log.source is None:
-        return skip(CHECK, _not_read(facts))
+        return _not_read(facts)
     if not log.xids:
         return ok(CHECK, f"no Xid error since boot ({log.source})")
     judged = [(_status(xid, facts), xid) for xid in log.xids]
@@ -43,10 +43,13 @@ def kernel_log(facts: Facts) -> Finding:
     return _told(worst, first, lines)
 
 
-def _not_read(facts: Facts) -> str:
+def _not_read(facts: Facts) -> Finding:
     if facts.container.inside:
-        return "the kernel's log is not shown inside a container; run envcheck on the host"
-    return f"the kernel's log may not be read ({facts.kernel_log.error or 'no reason'}); run envcheck {ALLOW}"
+        fix = ("run envcheck on the host as well",)
+        return skip(CHECK, "Xid errors: the kernel's log is not shown inside a container", fix)
+    if facts.driver.wsl:
+        return skip(CHECK, "under WSL the driver writes into the log of Windows")
+    return skip(CHECK, f"Xid errors: the kernel's log may not be read ({facts.kernel_log.error or 'no reason'})", ALLOW)
 
 
 def _status(xid: Xid, facts: Facts) -> Status:
