@@ -12,7 +12,7 @@ class GpuHealth:
     Source of every field: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html. Error counters count
     since the driver was loaded, `*_lifetime` ones since the card was made. PCIe widths are lanes, and the maxima are
     what card and slot can do together. `clocks_event_reasons` is NVML's bit mask, `fabric_state` its
-    nvmlGpuFabricState_t. `under_load` says that the readings were taken while a kernel ran.
+    nvmlGpuFabricState_t. Read at one moment, usually of an idle card: `envcheck gpu` reads some of it under load.
     """
 
     pci: str | None = None
@@ -32,7 +32,6 @@ class GpuHealth:
     fabric_status: int | None = None
     nvlinks_active: tuple[int, ...] | None = None
     nvlinks_inactive: tuple[int, ...] | None = None
-    under_load: bool = False
     unread: dict[str, str] = field(default_factory=dict)
 
 

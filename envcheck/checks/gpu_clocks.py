@@ -20,13 +20,12 @@ REASONS = {
     0x80: "hardware power brake",
     0x100: "display clocks",
 }
-# The hardware itself protecting the card is a fault also while it idles; the softer ones only under load.
-ALWAYS = 0x40 | 0x80
-UNDER_LOAD = ALWAYS | 0x8 | 0x20
+# The hardware protecting the card is a fault also while it idles; `envcheck gpu` judges the softer ones under load.
+HARMFUL = 0x40 | 0x80
 
 
 def gpu_clocks(facts: Facts) -> Finding:
-    """What it checks: that no card is slowed down by heat or by its power supply. A power limit under load is normal.
+    """What it checks: that the hardware of no card slows it down for heat or for want of power.
     Why it matters: the card works at a fraction of its speed, without an error.
     How to fix: clear air paths and fans, check power cables and supply: nvidia-smi -q -d PERFORMANCE,TEMPERATURE
     Reference: https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
@@ -38,16 +37,11 @@ def gpu_clocks(facts: Facts) -> Finding:
     if not told:
         return skip(CHECK, why_unread(devices, "clocks_event_reasons"))
     lines = [f"{named(device)}: {_reasons(device)}" for device in told]
-    slowed = next((device for device in told if _harmful(device)), None)
+    slowed = next((device for device in told if (device.health.clocks_event_reasons or 0) & HARMFUL), None)
     if slowed is None:
         return ok(CHECK, "no card is slowed down by heat or power supply", lines)
     fix = ("nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER", "clear air paths and fans; check power cables and supply")
     return warn(CHECK, None, f"{named(slowed)} is slowed down by heat or power supply", lines, fix, REFERENCE)
-
-
-def _harmful(device: NvmlDevice) -> int:
-    watched = UNDER_LOAD if device.health.under_load else ALWAYS
-    return (device.health.clocks_event_reasons or 0) & watched
 
 
 def _reasons(device: NvmlDevice) -> str:
