@@ -14,7 +14,8 @@ from envcheck.finding import Finding, Status
 from envcheck.fixes import adapt
 from envcheck.presence import driver_version, presence
 
-ORDER = {Status.FAIL: 0, Status.CRASH: 1, Status.WARN: 2, Status.OK: 3, Status.SKIP: 4}
+WORST_FIRST = (Status.FAIL, Status.CRASH, Status.WARN, Status.OK, Status.SKIP)
+ORDER = {status: place for place, status in enumerate(WORST_FIRST)}
 
 
 @dataclass(frozen=True, slots=True)

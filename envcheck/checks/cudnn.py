@@ -7,7 +7,7 @@ from pathlib import PurePath
 from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_in, crash_lines
 from envcheck.checks.library_path import lying_in_it, setting, without
-from envcheck.checks.torch import missing
+from envcheck.checks.torch import imported
 from envcheck.compat import cudnn_version_text
 from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding
@@ -21,10 +21,9 @@ def cudnn_loads(facts: Facts) -> Finding:
     How to fix: take the directory with libcudnn*.so out of LD_LIBRARY_PATH.
     Reference: https://docs.nvidia.com/deeplearning/cudnn/latest/
     """
-    check, torch = "cudnn", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "cudnn", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "cudnn")
     if crash is not None or torch.cudnn_error is not None:
         evidence = crash_lines(crash) if crash is not None else (torch.cudnn_error or "").splitlines()[:4]

@@ -99,7 +99,7 @@ def driver_library(facts: Facts) -> Finding:
         fix = ("sudo apt purge '*nvidia*'   (inside WSL), then from Windows: wsl --shutdown",)
         return fail(check, "wsl-driver-libs-missing", summary, [f"libcuda: {facts.cuda.path}"], fix)
     if facts.cuda.loaded:
-        return ok(check, "libcuda.so.1 loads", [f"libcuda: {facts.cuda.path}"])
+        return ok(check, "libcuda.so.1 loads", [f"libcuda: {facts.cuda.path}"] if facts.cuda.path else [])
     if facts.cuda.crash is not None:
         return skip(check, "loading libcuda.so.1 crashed; see cuda-init")
     return _not_found(check, facts)

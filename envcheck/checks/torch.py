@@ -22,16 +22,17 @@ WORDS = {
 }
 
 
-def missing(facts: Facts) -> str | None:
-    """Why nothing can be said about PyTorch here; None where it imported."""
+NOT_LOOKED_AT = "PyTorch was not looked at"
+
+
+def imported(facts: Facts) -> Torch | str:
+    """PyTorch where it imported, else why nothing can be said about it here."""
     torch = facts.torch
     if torch is None:
-        return "PyTorch was not looked at"
+        return NOT_LOOKED_AT
     if not torch.found:
         return "PyTorch is not installed here"
-    if torch.version is None:
-        return "PyTorch does not import; see torch-build"
-    return None
+    return torch if torch.version is not None else "PyTorch does not import; see torch-build"
 
 
 def torch_build(facts: Facts) -> Finding:
@@ -42,7 +43,7 @@ def torch_build(facts: Facts) -> Finding:
     """
     check, torch = "torch-build", facts.torch
     if torch is None:
-        return skip(check, missing(facts) or "")
+        return skip(check, NOT_LOOKED_AT)
     if not torch.found:
         return skip(check, f"PyTorch is not installed in {', '.join(torch.searched)} (ENVCHECK_PYTHON names another)")
     if torch.version is None:
@@ -83,10 +84,9 @@ def torch_cuda(facts: Facts) -> Finding:
     How to fix: as the error number in PyTorch's warning says.
     Reference: https://docs.pytorch.org/docs/stable/notes/cuda.html
     """
-    check, torch = "torch-cuda", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "torch-cuda", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "cuda")
     if crash is not None:
         return fail(check, None, "asking PyTorch for CUDA crashed", crash_lines(crash))
@@ -115,10 +115,9 @@ def torch_compile(facts: Facts) -> Finding:
     How to fix: install gcc, g++ and the python3 development package.
     Reference: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_troubleshooting.html
     """
-    check, torch = "torch-compile", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "torch-compile", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     parts = {"C compiler": torch.c_compiler, "C++ compiler": torch.cxx_compiler, "Python.h": torch.python_header}
     evidence = [f"{name}: {path or 'missing'}" for name, path in parts.items()]
     absent = [name for name, path in parts.items() if path is None]

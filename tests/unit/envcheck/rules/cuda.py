@@ -8,6 +8,7 @@ from envcheck.facts import Card, Crash, Cuda, Hardware, Nvml
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside
 from tests.unit.envcheck.rules.cases import NO_NVML, Rule, cuda, health, nvml, told, with_torch, without_cuda
 
+ADA = Card("0000:02:00.0", "0x2684", "0x030000", "nvidia")
 BLACKWELL = Card("0000:01:00.0", "0x2b85", "0x030000", "nvidia")
 
 RULES: list[Rule] = [
@@ -110,6 +111,20 @@ RULES: list[Rule] = [
         "lists nothing, Blackwell under the open module",
         "nvml",
         replace(nvml(0), hardware=Hardware(True, (BLACKWELL,))),
+        "fail",
+        "gpu-fallen-off-bus",
+    ),
+    (
+        "lists nothing, one Blackwell of two under the closed module",
+        "nvml",
+        change(replace(nvml(0), hardware=Hardware(True, (ADA, BLACKWELL))), "driver", open_module=False),
+        "fail",
+        "driver-open-module-required",
+    ),
+    (
+        "lists nothing, an older card under the closed module",
+        "nvml",
+        change(replace(nvml(0), hardware=Hardware(True, (ADA,))), "driver", open_module=False),
         "fail",
         "gpu-fallen-off-bus",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import Cuda, Facts, Nvml
+from envcheck.facts import Crash, Cuda, Facts, Hardware, Nvml
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
 from tests.unit.envcheck.rules.cases import (
     LOST,
@@ -25,6 +25,11 @@ LINUX = "/usr/lib/x86_64-linux-gnu/libcuda.so.550.54.15"
 def wsl(path: str, code: int = 100) -> Facts:
     """WSL with a libcuda at `path` that returns `code`."""
     return change(cuda(code, path=path), "driver", wsl=True, module_version=None)
+
+
+def blackwell(driver: str) -> Facts:
+    """A new card without a PyTorch to look at."""
+    return gpu_host(driver=driver, capability="12.0", torch=None)
 
 
 RULES: list[Rule] = [
@@ -122,4 +127,50 @@ RULES: list[Rule] = [
         "driver-too-old",
     ),
     ("CPU wheel", "driver-floor", with_torch(cuda=None), "skip", None),
+    *[
+        (
+            f"hidden, but cuInit returned {code}",
+            "driver-module",
+            replace(unloaded(), cuda=Cuda(True, init_code=code)),
+            *ends,
+        )
+        for code, ends in {
+            **dict.fromkeys((0, 46, 214, 802, 803, 804), ("skip", None)),
+            **dict.fromkeys((1, 3, 47, 101, 215, 999), ("fail", "driver-not-loaded")),
+        }.items()
+    ],
+    (
+        "NVML answers, the module is hidden",
+        "driver-module",
+        change(gpu_host(), "driver", module_version=None),
+        "ok",
+        None,
+    ),
+    (
+        "one of two cards under nouveau",
+        "driver-module",
+        replace(nouveau(), hardware=Hardware(True, (*nouveau().hardware.cards, *unloaded().hardware.cards))),
+        "fail",
+        "driver-nouveau",
+    ),
+    (
+        "the only card is given away, libraries are there",
+        "driver-module",
+        replace(unloaded(), hardware=Hardware(True, given_away().hardware.cards)),
+        "skip",
+        None,
+    ),
+    ("loading crashed", "driver-library", gpu_host(cuda=Cuda(crash=Crash("load", "SIGSEGV"))), "skip", None),
+    ("libcuda missing, NVML there", "driver-library", replace(unloaded(), nvml=Nvml(True)), "fail", "driver-missing"),
+    (
+        "libcuda missing, the module loaded",
+        "driver-library",
+        gpu_host(cuda=LOST, nvml=Nvml()),
+        "fail",
+        "driver-missing",
+    ),
+    ("the driver is not known", "driver-floor", unloaded(), "skip", None),
+    ("cuDNN of the image", "driver-floor", inside(blackwell("570.25"), "gpu"), "fail", "driver-too-old"),
+    ("cuDNN of the image, new enough", "driver-floor", inside(blackwell("570.26"), "gpu"), "ok", None),
+    ("no cuDNN to ask", "driver-floor", blackwell("570.25"), "ok", None),
 ]

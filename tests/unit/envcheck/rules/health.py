@@ -117,6 +117,13 @@ MODES: list[Rule] = [
     ("no instance, another card works", "gpu-mig", cards({"mig": True}, {}), "warn", "cuda-devices-masked"),
     ("named by its UUID", "gpu-mig", mask(MIG, "MIG-aaaa1111-0000-0000-0000-000000000000"), "ok", None),
     ("named by its beginning", "gpu-mig", mask(MIG, "MIG-aaaa"), "ok", None),
+    (
+        "one of two instances named",
+        "gpu-mig",
+        mask(health(mig=True, mig_uuids=("MIG-a1", "MIG-b2")), "MIG-b2,"),
+        "ok",
+        None,
+    ),
     ("a wrong UUID", "gpu-mig", mask(without_cuda(MIG, 100), "MIG-bbbb"), "fail", "cuda-devices-masked"),
     ("one of two wrong", "gpu-mig", mask(MIG, "MIG-aaaa, MIG-bbbb"), "warn", "cuda-devices-masked"),
     ("the name older drivers gave", "gpu-mig", mask(without_cuda(MIG, 100), "MIG-GPU-1/1/0"), "ok", None),

@@ -17,6 +17,10 @@ def locked(limit: int | None, infiniband: tuple[str, ...] = ("mlx5_0",)) -> Fact
     return gpu_host(memory=Memory(lockable=limit), network=Network(("eth0",), infiniband))
 
 
+def failed(error: str) -> Facts:
+    return with_torch(all_reduces=(AllReduce("nccl", 2, error=error),))
+
+
 RULES: list[Rule] = [
     ("loads", "cudnn", gpu_host(), "ok", None),
     ("aborts", "cudnn", crashed("cudnn", cudnn=None), "fail", "cudnn-shadowed"),
@@ -78,4 +82,22 @@ RULES: list[Rule] = [
     ("64 MiB", "locked-memory", locked(64 << 20), "ok", None),
     ("a byte less", "locked-memory", locked((64 << 20) - 1), "warn", None),
     ("not recorded", "locked-memory", locked(None), "skip", None),
+    ("built without it", "cudnn", with_torch(cudnn=None), "skip", None),
+    ("no torch", "cudnn", with_torch(found=False), "skip", None),
+    ("no torch", "nccl-version", with_torch(found=False), "skip", None),
+    ("built without it", "nccl-version", with_torch(nccl=None), "skip", None),
+    ("no torch", "all-reduce", with_torch(found=False), "skip", None),
+    ("crash", "all-reduce", crashed("gloo", "Bus error"), "fail", None),
+    ("crash over NCCL", "all-reduce", crashed("nccl-all-reduce", "Watchdog: timed out"), "fail", "nccl-timeout"),
+    ("crash elsewhere", "all-reduce", crashed("cudnn"), "ok", None),
+    (
+        "two ranks on one card",
+        "all-reduce",
+        failed("Duplicate GPU detected : 0"),
+        "fail",
+        "nccl-duplicate-gpu",
+    ),
+    ("other versions", "all-reduce", failed("Mismatched NCCL version detected"), "fail", "nccl-version-mismatch"),
+    ("another error", "all-reduce", failed("unhandled system error"), "fail", None),
+    ("no result", "all-reduce", with_torch(all_reduces=(AllReduce("nccl", 2),)), "fail", None),
 ]

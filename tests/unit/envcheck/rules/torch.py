@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import Crash, Extension, Facts
+from envcheck.facts import Crash, Extension, Facts, Torchvision
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
 from tests.unit.envcheck.rules.cases import Rule, crashed, cuda, vision, with_torch
 
@@ -31,6 +31,16 @@ def by_image(facts: Facts, ptx: tuple[str, ...] = ()) -> Facts:
     assert container.image is not None
     return replace(facts, container=replace(container, image=replace(container.image, ptx=ptx)))
 
+
+def sees_nothing(warning: str) -> Facts:
+    return with_torch(cuda_available=False, cuda_warning=warning)
+
+
+def cpu_vision() -> Torchvision | None:
+    return replace(vision(cuda_version=-1).torch or torch()).torchvision
+
+
+PTX_90 = extension(ptx=("compute_90",))
 
 RULES: list[Rule] = [
     ("CUDA build", "torch-build", gpu_host(), "ok", None),
@@ -189,4 +199,35 @@ RULES: list[Rule] = [
         "ok",
         None,
     ),
+    ("asking crashed", "torch-cuda", crashed("cuda"), "fail", None),
+    ("asking crashed, no card", "torch-cuda", cpu_host(torch=crashed("cuda").torch), "fail", None),
+    ("no card", "torch-cuda", cpu_host(), "skip", None),
+    ("no torch", "torch-cuda", with_torch(found=False), "skip", None),
+    ("a CPU build", "torch-cuda", with_torch(cuda=None), "skip", None),
+    ("no device at all", "torch-cuda", change(gpu_host(), "cuda", device_count=0), "skip", None),
+    ("999", "torch-cuda", sees_nothing("CUDA unknown error - this may be due to"), "fail", "cuda-unknown-init"),
+    ("3", "torch-cuda", sees_nothing("CUDA driver initialization failed, you might"), "fail", "cuda-unknown-init"),
+    ("something else", "torch-cuda", sees_nothing("no idea"), "fail", None),
+    ("no torch", "torch-compile", with_torch(found=False), "skip", None),
+    ("no torch", "torchvision-nms", with_torch(version=None), "skip", None),
+    ("not installed", "torchvision-nms", with_torch(torchvision=None), "skip", None),
+    ("both for the CPU", "torchvision-pair", with_torch(cuda=None, torchvision=cpu_vision()), "ok", None),
+    ("no CUDA version told", "torchvision-pair", vision(cuda_version=None), "ok", None),
+    ("no pin", "torchvision-pair", vision(requires_torch=None), "ok", None),
+    ("neither flags nor libraries", "torch-architectures", with_torch(architectures=()), "skip", None),
+    (
+        "by the image where torch does not import",
+        "torch-architectures",
+        inside(gpu_host(capability="6.0", torch=torch(version=None, architectures=())), "gpu"),
+        "fail",
+        NO_CODE,
+    ),
+    (
+        "not by the image where torch imports",
+        "torch-architectures",
+        inside(gpu_host(capability="6.0", torch=torch(architectures=())), "gpu"),
+        "skip",
+        None,
+    ),
+    ("one PTX of two fits", "torch-extensions", extended(PTX_90, extension(ptx=("compute_70",))), "ok", None),
 ]
