@@ -7,15 +7,21 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from envcheck.facts import Facts, Torch
+from envcheck.facts import Cuda, Facts, KernelLog, Torch
+from envcheck.probes.child import library_timeout
 from envcheck.probes.container import probe_container
 from envcheck.probes.cuda import finish_cuda, start_cuda
 from envcheck.probes.driver import probe_driver
 from envcheck.probes.environment import probe_distribution, probe_environment
+from envcheck.probes.fabric import probe_fabric
 from envcheck.probes.hardware import scan_hardware, with_libraries
+from envcheck.probes.kernel_log import probe_kernel_log
 from envcheck.probes.memory import probe_memory
+from envcheck.probes.network import probe_network
 from envcheck.probes.nvml import finish_nvml, start_nvml
+from envcheck.probes.programs import Runner, no_programs, run
 from envcheck.probes.runtime import probe_runtime
+from envcheck.probes.shadowing import probe_shadowing
 
 
 def system_root(environ: Mapping[str, str] | None = None) -> Path:
@@ -23,31 +29,45 @@ def system_root(environ: Mapping[str, str] | None = None) -> Path:
     return Path((os.environ if environ is None else environ).get("ENVCHECK_ROOT") or "/")
 
 
-def collect(root: Path, *, torch: bool = True, environ: Mapping[str, str] | None = None) -> Facts:
-    """Every fact. With `torch` False PyTorch is not imported, and `Facts.torch` is None."""
+def collect(
+    root: Path, *, torch: bool = True, environ: Mapping[str, str] | None = None, runner: Runner | None = None
+) -> Facts:
+    """Every fact. With `torch` False PyTorch is not imported, and `Facts.torch` is None.
+
+    `runner` runs the few programs that are asked (default: really, but none for an injected root).
+    """
     variables = os.environ if environ is None else environ
+    runner = runner or (run if root == Path("/") else no_programs)
     # The two library children work while the files are read.
     cuda_child, nvml_child = start_cuda(root, variables), start_nvml(root, variables)
     container = probe_container(root)
     seen = scan_hardware(root, container.request)
     driver, runtime, memory = probe_driver(root), probe_runtime(root, variables), probe_memory(root)
-    cuda, nvml = finish_cuda(cuda_child), finish_nvml(nvml_child)
+    kernel_log = probe_kernel_log(root, runner) if seen.cards else KernelLog(error="no card is visible on the PCI bus")
+    fabric, network = probe_fabric(root, runner), probe_network(root)
+    timeout = library_timeout(variables)
+    cuda, nvml = finish_cuda(cuda_child, timeout), finish_nvml(nvml_child, timeout)
     return Facts(
         hardware=with_libraries(seen, cuda, nvml),
         driver=driver,
         cuda=cuda,
         nvml=nvml,
-        torch=_torch(variables, cuda.device_count or 0) if torch else None,
+        torch=_torch(variables, cuda) if torch else None,
         container=container,
         runtime=runtime,
         memory=memory,
+        network=network,
+        kernel_log=kernel_log,
+        fabric=fabric,
         environment=probe_environment(variables),
+        shadowing=probe_shadowing(variables),
         python=platform.python_version(),
         distribution=probe_distribution(root),
     )
 
 
-def _torch(environ: Mapping[str, str], gpus: int) -> Torch:
+def _torch(environ: Mapping[str, str], cuda: Cuda) -> Torch:
     from envcheck.probes.torch import probe_torch
 
-    return probe_torch(environ, gpus)
+    # What crashed or hung by itself would do so again inside PyTorch, and take its time once more.
+    return probe_torch(environ, cuda.device_count or 0, touch_gpu=cuda.crash is None)

@@ -56,6 +56,23 @@ def driver_floor(cuda_major: int) -> Floor | None:
     return None
 
 
+def toolkit_driver(cuda: str) -> str | None:
+    """The driver that came with CUDA `cuda` ("12.8"); None for a version this table does not know."""
+    table = _tables()["cuda_toolkit"]
+    return dict(zip(table["versions"], table["drivers"], strict=True)).get(cuda)
+
+
+def brand_name(brand: int | None) -> str | None:
+    """nvmlBrandType_t as the requirement language names it; None for one this table does not know."""
+    names: list[str] = _tables()["nvml_brand"]["names"]
+    return names[brand] if brand is not None and 0 <= brand < len(names) else None
+
+
+def cuda_version_text(number: int) -> str:
+    """12080 as "12.8"."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
 def cudnn_driver_floor(cudnn: int, capability: str) -> Floor | None:
     """The floor cuDNN's support matrix gives for this cuDNN (90100 for 9.1.0) on this compute capability."""
     for row in _tables()["cudnn_floor"]:

@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from envcheck.facts_container import Container, ImageRecord, Request, Runtime
+from envcheck.facts_health import FabricManager, GpuHealth, KernelLog, Xid
+
+__all__ = [
+    "AllReduce", "Card", "Container", "Crash", "Cuda", "CudaDevice", "Driver", "Extension", "FabricManager", "Facts",
+    "GpuHealth", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
+    "Runtime", "Torch", "Torchvision", "Xid",
+]  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -65,7 +74,10 @@ class CudaDevice:
 
 @dataclass(frozen=True, slots=True)
 class Cuda:
-    """libcuda in a child process. `init_code` is the number cuInit returned, `path` comes from /proc/self/maps."""
+    """libcuda in a child process. `init_code` is the number cuInit returned, `path` comes from /proc/self/maps.
+
+    `ptx_compiler_error` is why libnvidia-ptxjitcompiler.so.1, which compiles PTX at run time, does not load.
+    """
 
     loaded: bool = False
     error: str | None = None
@@ -75,6 +87,7 @@ class Cuda:
     count_code: int | None = None
     device_count: int | None = None
     devices: tuple[CudaDevice, ...] = ()
+    ptx_compiler_error: str | None = None
     crash: Crash | None = None
 
 
@@ -94,6 +107,7 @@ class NvmlDevice:
     ecc_uncorrected: int | None = None
     remap_pending: bool | None = None
     remap_failure: bool | None = None
+    health: GpuHealth = field(default_factory=GpuHealth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,19 @@ class Torchvision:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """A library with CUDA code among torch's packages. `package` is the directory or file at their top level.
+
+    `machine_code` is "sm_90", "sm_90a" ...; `ptx` "compute_90" ...; read from its fat binaries, not from its metadata.
+    """
+
+    package: str
+    path: str
+    machine_code: tuple[str, ...] = ()
+    ptx: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AllReduce:
     """A collective that really ran: every rank added its number, `result` is what rank 0 read back."""
 
@@ -137,7 +164,10 @@ class AllReduce:
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False."""
+    """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False.
+
+    `extensions_left_out` is how many libraries, at least, were not read within the time limit.
+    """
 
     found: bool = False
     searched: tuple[str, ...] = ()
@@ -147,6 +177,8 @@ class Torch:
     cuda: str | None = None
     location: str | None = None
     architectures: tuple[str, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    extensions_left_out: int = 0
     error: str | None = None
     torchvision: Torchvision | None = None
     cudnn: int | None = None
@@ -167,76 +199,43 @@ class Torch:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """/etc/gpu-launcher/image.json: what the image says is installed in it."""
-
-    stack: str | None = None
-    target: str | None = None
-    torch: str | None = None
-    torch_cuda: str | None = None
-    cudnn: int | None = None
-    nccl: str | None = None
-    compute_capabilities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """/run/gpu-launcher/request.json: what the launcher was asked for when it made this container."""
-
-    device: str
-    gpus: tuple[str, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """Whether this process is inside a container, and what that container was made for."""
-
-    inside: bool = False
-    evidence: tuple[str, ...] = ()
-    image: ImageRecord | None = None
-    request: Request | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """The engine's files on a host. No engine is called. `cdi_devices` are names as nvidia.com/gpu=0."""
-
-    docker_client: str | None = None
-    engine_socket: str | None = None
-    podman: str | None = None
-    toolkit: str | None = None
-    daemon_json: str | None = None
-    nvidia_runtime: bool = False
-    cdi_specs: tuple[str, ...] = ()
-    cdi_devices: tuple[str, ...] = ()
-    cdi_missing_paths: tuple[str, ...] = ()
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
-    """Shared memory (/dev/shm), bytes."""
+    """Shared memory (/dev/shm), and what a process may lock (RLIMIT_MEMLOCK, -1: without limit). Bytes."""
 
     shm_total: int | None = None
     shm_free: int | None = None
     error: str | None = None
+    lockable: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Names only: the network interfaces, and the InfiniBand or RoCE devices (/sys/class/infiniband)."""
+
+    interfaces: tuple[str, ...] = ()
+    infiniband: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID."""
+    """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID.
+
+    `shadowing` are CUDA libraries in directories of LD_LIBRARY_PATH.
+    """
 
     hardware: Hardware = Hardware()
     driver: Driver = Driver()
     cuda: Cuda = Cuda()
     nvml: Nvml = Nvml()
     torch: Torch | None = None
-    container: Container = Container()
-    runtime: Runtime = Runtime()
+    container: Container = field(default_factory=Container)
+    runtime: Runtime = field(default_factory=Runtime)
     memory: Memory = Memory()
+    network: Network = Network()
+    kernel_log: KernelLog = field(default_factory=KernelLog)
+    fabric: FabricManager = field(default_factory=FabricManager)
     environment: dict[str, str] = field(default_factory=dict)
+    shadowing: tuple[str, ...] = ()
     python: str | None = None
     distribution: str | None = None
     origin: str = "probed"

@@ -14,7 +14,8 @@ from envcheck.finding import Finding, Status
 from envcheck.fixes import adapt
 from envcheck.presence import driver_version, presence
 
-ORDER = {Status.FAIL: 0, Status.CRASH: 1, Status.WARN: 2, Status.OK: 3, Status.SKIP: 4}
+WORST_FIRST = (Status.FAIL, Status.CRASH, Status.WARN, Status.OK, Status.SKIP)
+ORDER = {status: place for place, status in enumerate(WORST_FIRST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ def _consequences(root: Finding | None, findings: list[Finding]) -> tuple[str, .
         return ()
     later = findings[findings.index(root) + 1 :]
     bad = (Status.FAIL, Status.WARN)
-    return tuple(item.check for item in later if item.status in bad and BY_ID[item.check].on_gpu_path)
+    return tuple(item.check for item in later if item.status in bad and _explainable(BY_ID[item.check]))
+
+
+def _explainable(check: Check) -> bool:
+    return check.on_gpu_path and not check.own_fault
 
 
 def _verdict(facts: Facts, findings: list[Finding]) -> str:

@@ -1,85 +1,85 @@
-"""What may leave the machine in a recording: by field, never by searching the whole text for a name."""
+"""What may leave the machine in a recording.
+
+Identities are found by their form in the fields that can hold them, never by searching for a name: GPU and MIG UUIDs,
+paths below a home directory, interfaces named after their hardware address, and in the messages of other programs
+internet addresses and host names. The same identity becomes the same placeholder everywhere, so that a recording is
+judged like the machine. User names, host names and serial numbers are not recorded in fields of their own.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from envcheck.facts import Container, Crash, Facts, Nvml, Torch
+from envcheck.facts import Facts
+
+UUID = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F]{4,8}[0-9a-fA-F-]*(?:/\d+/\d+)?")
+# A network card whose only name is its address: https://systemd.io/PREDICTABLE_INTERFACE_NAMES/
+INTERFACE = re.compile(r"\benx[0-9a-f]{12}\b")
+# Home directories of other users, whose names tell as much; /root names nobody.
+HOMES = re.compile(r"(?<![\w./-])/(?:home|Users)/(?!redacted-)[^/\s:'\"]+")
+# Fields with words of other programs. Elsewhere "9.10.2.21" is a version.
+MESSAGES = frozenset({"error", "stderr", "text", "reason", "unread", "cuda_warning", "cudnn_error", "nccl_error"})
+ADDRESS = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)"  # internet protocol version 4
+    r"|(?<![\w:])(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}\b"  # version 6, and hardware addresses
+)
+# "host:pid:thread [rank] NCCL ...": https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html#nccl-debug
+NCCL_HOST = re.compile(r"[\w.-]+:\d+:\d+ (?=\[\d+\])")
 
 
 def redact(facts: Facts, home: Path) -> Facts:
-    """GPU identities become numbered placeholders, and the home directory becomes ~ in the fields that hold paths."""
-    return replace(
-        facts,
-        container=_container(facts.container),
-        nvml=_nvml(facts.nvml, home),
-        cuda=replace(
-            facts.cuda,
-            path=_path(facts.cuda.path, home),
-            error=_path(facts.cuda.error, home),
-            crash=_crash(facts.cuda.crash, home),
-        ),
-        torch=_torch(facts.torch, home) if facts.torch is not None else None,
-        environment={name: _path(value, home) or "" for name, value in _masked(facts.environment).items()},
-    )
+    """`facts` without identities. `home` is the user's home directory; "/" means there is none."""
+    placeholders = _Placeholders(facts)
+    own = None if home == Path("/") else re.compile(rf"(?<![\w./-]){re.escape(str(home))}(?![\w.-])")
+
+    def text(value: str, field: str) -> str:
+        value = own.sub("~", value) if own is not None else value
+        value = UUID.sub(placeholders.uuid, HOMES.sub(placeholders.home, value))
+        value = INTERFACE.sub(placeholders.interface, value)
+        return NCCL_HOST.sub("host:0:0 ", ADDRESS.sub("<address>", value)) if field in MESSAGES else value
+
+    redacted: Facts = _walk(facts, "", text)
+    return redacted
 
 
-def _path(text: str | None, home: Path) -> str | None:
-    """The home directory as ~, only where it is a whole path prefix."""
-    if text is None or home == Path("/"):
-        return text
-    return re.sub(rf"(?<![\w/]){re.escape(str(home))}(?![\w.-])", "~", text)
+class _Placeholders:
+    """One placeholder an identity: cards and instances by their place in NVML's list, others as they come."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._known: dict[str, str] = {}
+        for device in facts.nvml.devices:
+            self._known[device.uuid] = f"GPU-redacted-{device.index}"
+            for number, uuid in enumerate(device.mig_uuids):
+                self._known[uuid] = f"MIG-redacted-{device.index}-{number}"
+
+    def uuid(self, match: re.Match[str]) -> str:
+        """CUDA takes the beginning of a UUID for the whole."""
+        name = match.group(0)
+        whole = next((uuid for uuid in self._known if uuid.startswith(name)), name)
+        return self._known.setdefault(whole, f"{match.group(1)}-redacted-x{len(self._known)}")
+
+    def home(self, match: re.Match[str]) -> str:
+        """Different users stay different: whether two paths are one place is judged."""
+        return self._known.setdefault(match.group(0), f"/home/redacted-{len(self._known)}")
+
+    def interface(self, match: re.Match[str]) -> str:
+        """The prefix stays: NCCL_SOCKET_IFNAME may name it alone."""
+        return self._known.setdefault(match.group(0), f"enx-redacted-{len(self._known)}")
 
 
-def _masked(environment: dict[str, str]) -> dict[str, str]:
-    masks = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
-    return {name: _uuids(value) if name in masks else value for name, value in environment.items()}
-
-
-def _uuids(value: str) -> str:
-    return re.sub(r"\b(GPU|MIG)-[0-9a-fA-F-]{8,}", r"\1-redacted", value)
-
-
-def _container(container: Container) -> Container:
-    if container.request is None:
-        return container
-    gpus = tuple(_uuids(gpu) for gpu in container.request.gpus)
-    return replace(container, request=replace(container.request, gpus=gpus))
-
-
-def _nvml(nvml: Nvml, home: Path) -> Nvml:
-    devices = tuple(
-        replace(
-            device,
-            uuid=f"GPU-redacted-{device.index}",
-            mig_uuids=tuple(f"MIG-redacted-{device.index}-{number}" for number in range(len(device.mig_uuids))),
-        )
-        for device in nvml.devices
-    )
-    return replace(nvml, devices=devices, path=_path(nvml.path, home), crash=_crash(nvml.crash, home))
-
-
-def _crash(crash: Crash | None, home: Path) -> Crash | None:
-    return replace(crash, stderr=_path(crash.stderr, home) or "") if crash is not None else None
-
-
-def _torch(torch: Torch, home: Path) -> Torch:
-    vision = torch.torchvision
-    crashes = tuple(crash for crash in (_crash(item, home) for item in torch.crashes) if crash is not None)
-    return replace(
-        torch,
-        searched=tuple(_path(path, home) or "" for path in torch.searched),
-        python=_path(torch.python, home),
-        location=_path(torch.location, home),
-        libcuda=_path(torch.libcuda, home),
-        error=_path(torch.error, home),
-        cudnn_error=_path(torch.cudnn_error, home),
-        cudnn_libraries=tuple(_path(path, home) or "" for path in torch.cudnn_libraries),
-        cuda_warning=_path(torch.cuda_warning, home),
-        crashes=crashes,
-        torchvision=replace(vision, extension=_path(vision.extension, home), error=_path(vision.error, home))
-        if vision is not None
-        else None,
-    )
+def _walk(value: Any, field: str, text: Callable[[str, str], str]) -> Any:  # noqa: ANN401  (facts are nested)
+    """The same structure with every string rewritten, `field` being the innermost dataclass field it belongs to."""
+    if isinstance(value, str):
+        return text(value, field)
+    if isinstance(value, tuple):
+        return tuple(_walk(item, field, text) for item in value)
+    if isinstance(value, dict):
+        return {key: _walk(item, field, text) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {item.name: _walk(getattr(value, item.name), item.name, text) for item in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changes)
+    return value

@@ -11,6 +11,8 @@ from envcheck.judge import ORDER, Report
 
 COLOURS = {Status.OK: "32", Status.WARN: "33", Status.FAIL: "31;1", Status.CRASH: "35", Status.SKIP: "2"}
 PROBLEMS = (Status.FAIL, Status.WARN, Status.CRASH)
+# What works only in part is told also where all is well.
+LIMITS = "with limits"
 MARK_WIDTH = 6
 TOPIC_WIDTH = 10
 
@@ -30,6 +32,9 @@ def render_text(report: Report, *, colour: bool) -> str:
     for finding in report.findings:
         if finding.status in PROBLEMS:
             lines += ["", *_details(finding, report, colour)]
+        elif finding.status is Status.SKIP and finding.fix:
+            lines += ["", f"{_paint('not looked at:', Status.SKIP, colour)} {finding.check}: {finding.summary}"]
+            lines += _block("fix", finding.fix)
     return "\n".join(lines)
 
 
@@ -51,10 +56,12 @@ def _headline(report: Report, colour: bool) -> list[str]:
 def _topic_line(topic: str, found: list[Finding], colour: bool) -> str:
     worst = min((finding.status for finding in found), key=ORDER.__getitem__)
     in_order = sorted(found, key=lambda finding: list(BY_ID).index(finding.check))
-    told = [finding.summary for finding in in_order if finding.status is worst]
+    reached = [finding for finding in in_order if finding.status is worst]
+    if worst is Status.OK:
+        reached = [finding for finding in reached if BY_ID[finding.check].told or LIMITS in finding.summary] or reached
     # Why a check does not apply is told once; a problem's details follow below.
-    summaries = told[:1] if worst is Status.SKIP else told
-    return f"  {_mark(worst, colour)} {topic:<{TOPIC_WIDTH}} {'; '.join(summaries)}"
+    told = reached[:1] if worst is Status.SKIP else reached
+    return f"  {_mark(worst, colour)} {topic:<{TOPIC_WIDTH}} {'; '.join(finding.summary for finding in told)}"
 
 
 def _mark(status: Status, colour: bool) -> str:

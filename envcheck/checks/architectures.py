@@ -1,15 +1,17 @@
-"""Does the wheel hold code for this card."""
+"""Do the wheel and the extensions beside it hold code for this card."""
 
 from __future__ import annotations
 
 import re
 
-from envcheck.checks.answer import fail, ok, skip
-from envcheck.facts import Facts
+from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.compat import cuda_version_text, version_key
+from envcheck.facts import Extension, Facts
 from envcheck.finding import Finding
 from envcheck.presence import capabilities
 
 CHECK = "torch-architectures"
+TORCH = "torch"
 FLAG = re.compile(r"(?:(sm|compute)_)?(\d+?)\.?(\d)([af]?)")
 
 
@@ -57,9 +59,70 @@ def supports(flags: tuple[str, ...], capability: str) -> bool:
 
 
 def _flags(facts: Facts) -> tuple[tuple[str, ...], str]:
-    if facts.torch is not None and facts.torch.architectures:
-        return facts.torch.architectures, "the wheel"
+    torch = facts.torch
+    if torch is not None and torch.architectures:
+        return torch.architectures, "the wheel"
     image = facts.container.image
-    if image is not None and image.compute_capabilities and (facts.torch is None or facts.torch.version is None):
-        return image.compute_capabilities, "the image"
-    return (), ""
+    if image is not None and image.compute_capabilities and (torch is None or torch.version is None):
+        return (*image.compute_capabilities, *(f"compute_{item.replace('.', '')}" for item in image.ptx)), "the image"
+    own = [item for item in torch.extensions if item.package == TORCH] if torch is not None else []
+    return tuple(dict.fromkeys(flag for item in own for flag in _code(item))), "its libraries"
+
+
+def _code(extension: Extension) -> tuple[str, ...]:
+    return (*extension.machine_code, *extension.ptx)
+
+
+def torch_extensions(facts: Facts) -> Finding:
+    """What it checks: the CUDA code in torchvision and other packages beside PyTorch, read from their libraries.
+    Why it matters: PyTorch may run on the card and the package still end in "no kernel image is available".
+    How to fix: rebuild or reinstall the package for this card (TORCH_CUDA_ARCH_LIST).
+    Reference: https://docs.pytorch.org/docs/stable/cpp_extension.html
+    """
+    check, cards, torch = "torch-extensions", capabilities(facts), facts.torch
+    packages = _packages(torch.extensions if torch is not None else ())
+    if not packages or torch is None:
+        return skip(check, "no package beside PyTorch holds CUDA code")
+    if not cards:
+        return skip(check, "no card's compute capability is known")
+    lines = [_holds(name, items) for name, items in packages.items()]
+    if torch.extensions_left_out:
+        lines.append(f"at least {torch.extensions_left_out} not read in time; ENVCHECK_SCAN_SECONDS=10 reads all")
+    for name, items in packages.items():
+        for card, capability in cards:
+            found = _unfit(check, facts, name, items, card, capability, lines)
+            if found is not None:
+                return found
+    return ok(check, f"{', '.join(packages)}: CUDA code for every card", lines)
+
+
+def _packages(extensions: tuple[Extension, ...]) -> dict[str, list[Extension]]:
+    packages: dict[str, list[Extension]] = {}
+    for item in extensions:
+        if item.package != TORCH:
+            packages.setdefault(item.package, []).append(item)
+    return packages
+
+
+def _holds(name: str, items: list[Extension]) -> str:
+    return f"{name}: {' '.join(dict.fromkeys(flag for item in items for flag in _code(item)))}"
+
+
+def _unfit(
+    check: str, facts: Facts, name: str, items: list[Extension], card: str, capability: str, lines: list[str]
+) -> Finding | None:
+    """A package may hold a library for each kind of card, so it is judged by the one that fits best."""
+    if any(supports(item.machine_code, capability) for item in items):
+        return None
+    if not any(supports(item.ptx, capability) for item in items):
+        summary = f"{name} has no code for {card} (compute capability {capability})"
+        fix = (
+            "newer release: pip install --upgrade <its name>   (torchvision: together with torch)",
+            f"or build it for this card: TORCH_CUDA_ARCH_LIST={capability} pip install --no-binary :all: <its name>",
+        )
+        return warn(check, "arch-unsupported", summary, lines, fix)
+    built, supported = facts.torch.cuda if facts.torch is not None else None, facts.cuda.driver_version
+    if built is None or supported is None or version_key(cuda_version_text(supported)) >= version_key(built):
+        return None
+    summary = f"{name} has only PTX for {card}, which a driver for CUDA {cuda_version_text(supported)} may not compile"
+    return warn(check, "ptx-unsupported-toolchain", summary, lines)

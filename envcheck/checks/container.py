@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.readings import cuda_works
 from envcheck.facts import Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
@@ -86,3 +87,20 @@ def container_capabilities(facts: Facts) -> Finding:
     harmful = "compute" in missing and not facts.cuda.loaded
     judge = fail if harmful else warn
     return judge(check, "container-capabilities-missing", summary, [f"NVIDIA_DRIVER_CAPABILITIES={value}"])
+
+
+def ptx_compiler(facts: Facts) -> Finding:
+    """What it checks: in a container where CUDA works, that libnvidia-ptxjitcompiler.so.1 loads.
+    Why it matters: code that comes as PTX is compiled by it; without it CUDA reports error 221.
+    How to fix: start the container with NVIDIA_DRIVER_CAPABILITIES=compute,utility.
+    Reference: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+    """
+    check = "ptx-compiler"
+    if not facts.container.inside:
+        return skip(check, "not inside a container: on a host it is part of the driver")
+    if not cuda_works(facts):
+        return skip(check, "CUDA does not work here; see cuda-init")
+    if facts.cuda.ptx_compiler_error is None:
+        return ok(check, "the driver's PTX compiler loads")
+    summary = "the driver's PTX compiler was not mounted into this container"
+    return warn(check, "container-capabilities-missing", summary, [facts.cuda.ptx_compiler_error])

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import PurePath
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.compat import cuda_error
+from envcheck.checks.crashes import crash_lines
+from envcheck.checks.gpu_fabric import gpu_fabric
+from envcheck.checks.gpu_memory import gpu_memory
+from envcheck.checks.gpu_modes import compute_mode, mig
+from envcheck.checks.kernel_log import kernel_log
+from envcheck.checks.library_path import without
+from envcheck.checks.nvml import no_devices
+from envcheck.compat import cuda_error, nvml_error
 from envcheck.facts import Crash, Facts
-from envcheck.finding import Finding
+from envcheck.finding import Finding, Status
 from envcheck.presence import presence
 
 CHECK = "cuda-init"
 WRONG_LIBRARY = (34, 803, 804)
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
+    "CUDA_MPS_PIPE_DIRECTORY",
+    "PYTORCH_NVML_BASED_CUDA_CHECK",  # with it PyTorch asks NVML only, and says that CUDA is available where it is not
+)
+# Numbers that say only that nothing can be used; where NVML names the reason, its code is the better witness.
+UNSPECIFIC = (3, 100, 101, 999)
+NVML_TELLS = (15, 16, 17)  # nvmlReturn_t: lost, reset required, blocked by the operating system
+# Where the number leaves open why, what these find wrong with a card is the reason.
+EXPLAINED_BY: dict[int, tuple[Callable[[Facts], Finding], ...]] = {
+    3: (kernel_log,),
+    46: (compute_mode, kernel_log),
+    100: (kernel_log, mig),
+    101: (mig,),
+    214: (kernel_log, gpu_memory),
+    802: (gpu_fabric,),
+    999: (kernel_log,),
+}
+# https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/: KASLR can take the addresses that HMM asks for
+HMM = "request_free_mem_region"
+WITHOUT_HMM = "echo options nvidia_uvm uvm_disable_hmm=1 | sudo tee /etc/modprobe.d/nvidia-uvm.conf && sudo reboot"
 
 
 def cuda_init(facts: Facts) -> Finding:
@@ -48,6 +79,15 @@ def _where(facts: Facts) -> list[str]:
 def _by_number(code: int, facts: Facts) -> Finding:
     error = cuda_error(code)
     evidence = [f"cuInit returned {code} ({error.name}): {error.text}", *_where(facts), *_variables(facts)]
+    evidence += facts.kernel_log.driver_lines[-3:]
+    told = _told_by_nvml(facts) if code in UNSPECIFIC else None
+    if told is not None:
+        number = nvml_error(told)
+        evidence.append(f"NVML returned {told} ({number.name})")
+        return fail(CHECK, number.cause, f"CUDA error {code}: {error.text}", evidence)
+    explained = _explained(code, facts, evidence)
+    if explained is not None:
+        return explained
     if code in (100, 101):
         return _no_device(code, facts, evidence)
     if code == 999 and facts.container.inside and facts.nvml.init_code == 999:
@@ -57,45 +97,52 @@ def _by_number(code: int, facts: Facts) -> Finding:
         evidence.append("nvidia-uvm: module not loaded, /dev/nvidia-uvm missing")
     summary = f"CUDA error {code}: {error.text or 'a number this table does not know'}"
     identifier = error.cause or "cuda-unknown-init"
-    steps = _without_directory(facts) if code in WRONG_LIBRARY else None
-    return fail(CHECK, identifier, summary, evidence, steps and (*steps, *cause(identifier).fix[1:]))
+    if any(HMM in line for line in facts.kernel_log.driver_lines):
+        return fail(CHECK, identifier, summary, evidence, (WITHOUT_HMM, *cause(identifier).fix))
+    own = PurePath(facts.cuda.path).parent if facts.cuda.path else None
+    steps = without(facts, [str(own)]) if own is not None and code in WRONG_LIBRARY else ()
+    return fail(CHECK, identifier, summary, evidence, (*steps, *cause(identifier).fix[1:]) if steps else None)
 
 
-def _without_directory(facts: Facts) -> tuple[str, ...] | None:
-    """The command that takes the directory of the loaded libcuda out of LD_LIBRARY_PATH, where it came from there."""
-    directories = [part for part in facts.environment.get("LD_LIBRARY_PATH", "").split(":") if part]
-    own = Path(facts.cuda.path).parent if facts.cuda.path else None
-    left = [part for part in directories if Path(part) != own]
-    if len(left) == len(directories):
-        return None
-    return (f"export LD_LIBRARY_PATH={':'.join(left)}" if left else "unset LD_LIBRARY_PATH",)
+def _explained(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
+    for judge in EXPLAINED_BY.get(code, ()):
+        found = judge(facts)
+        if found.status is Status.FAIL:
+            evidence += found.evidence
+            return fail(CHECK, found.cause, f"CUDA error {code}: {found.summary}", evidence, found.fix)
+        if found.status is Status.WARN:
+            evidence += found.evidence[:3]
+    return None
+
+
+def _told_by_nvml(facts: Facts) -> int | None:
+    codes = (facts.nvml.init_code, *facts.nvml.device_codes)
+    return next((code for code in codes if code in NVML_TELLS), None)
 
 
 def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
     request = facts.container.request
     if request is not None and request.device == "cpu" and not facts.driver.device_nodes:
         return skip(CHECK, "this container was started for the CPU; libcuda sees no device, as it should")
-    masked = any(name in facts.environment for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
     if facts.nvml.init_code == 999 and facts.container.inside:
         return fail(CHECK, "container-lost-gpu", "this container lost its GPU", [*evidence, "nvmlInit returned 999"])
-    unloaded = facts.driver.module_version is None and facts.nvml.init_code != 0 and not facts.driver.wsl
-    if unloaded and not masked:
+    if facts.driver.module_version is None and facts.nvml.init_code != 0 and not facts.driver.wsl:
         evidence.append("/sys/module/nvidia does not exist")
         return fail(CHECK, "driver-not-loaded", "libcuda finds no device: no kernel module is loaded", evidence)
-    if any(device.mig and not device.mig_uuids for device in facts.nvml.devices):
-        evidence.append("MIG is enabled, but there is no MIG instance")
+    if facts.nvml.init_code == 0 and not facts.nvml.devices:
+        identifier, summary, seen = no_devices(facts)
+        return fail(CHECK, identifier, summary, [*evidence, *seen])
     summary = "CUDA sees no GPU" if code == 100 else "CUDA was asked for a GPU that is not there"
     return fail(CHECK, "cuda-devices-masked", summary, evidence)
 
 
 def _variables(facts: Facts) -> list[str]:
-    names = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "CUDA_MPS_PIPE_DIRECTORY")
-    return [f"{name}={facts.environment[name]}" for name in names if name in facts.environment]
+    return [f"{name}={facts.environment[name]}" for name in VARIABLES if name in facts.environment]
 
 
 def _crashed(crash: Crash, facts: Facts) -> Finding:
     how = "did not answer in time" if crash.timed_out else f"ended with {crash.signal or crash.returncode}"
-    evidence = [f"stage {crash.stage}", *_where(facts), *_variables(facts), *crash.stderr.splitlines()[-3:]]
+    evidence = [*crash_lines(crash), *_where(facts), *_variables(facts), *facts.kernel_log.driver_lines[-3:]]
     return fail(CHECK, "cuda-unknown-init", f"libcuda {how}", evidence)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from envcheck.checks.answer import fail, ok, skip, warn
-from envcheck.checks.torch import crash_in, crash_lines, missing
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.library_path import lying_in_it, setting, without
+from envcheck.checks.torch import imported
 from envcheck.compat import cudnn_version_text
 from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding
@@ -19,14 +21,13 @@ def cudnn_loads(facts: Facts) -> Finding:
     How to fix: take the directory with libcudnn*.so out of LD_LIBRARY_PATH.
     Reference: https://docs.nvidia.com/deeplearning/cudnn/latest/
     """
-    check, torch = "cudnn", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "cudnn", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "cudnn")
     if crash is not None or torch.cudnn_error is not None:
         evidence = crash_lines(crash) if crash is not None else (torch.cudnn_error or "").splitlines()[:4]
-        return _broken([*evidence, *_path(facts)], facts)
+        return _broken([*evidence, *setting(facts)], facts)
     if torch.cuda is None:
         return skip(check, "no CUDA build of PyTorch, so no cuDNN")
     if torch.cudnn is None:
@@ -35,19 +36,21 @@ def cudnn_loads(facts: Facts) -> Finding:
     evidence = [f"version number {torch.cudnn}", *torch.cudnn_libraries]
     foreign = _foreign(torch)
     if foreign:
-        return warn(check, CAUSE, f"cuDNN {text} loads, but parts of it are not PyTorch's", [*foreign, *_path(facts)])
+        summary = f"cuDNN {text} loads, but parts of it are not PyTorch's"
+        return warn(check, CAUSE, summary, [*foreign, *setting(facts)], cudnn_fix(facts))
     return ok(check, f"cuDNN {text}", evidence)
 
 
 def _broken(evidence: list[str], facts: Facts) -> Finding:
-    if facts.environment.get("LD_LIBRARY_PATH"):
-        return fail("cudnn", CAUSE, "another cuDNN on LD_LIBRARY_PATH breaks PyTorch's", evidence)
-    return fail("cudnn", CAUSE, "cuDNN does not load: its parts do not belong together", evidence)
+    if not facts.environment.get("LD_LIBRARY_PATH"):
+        return fail("cudnn", CAUSE, "cuDNN does not load: its parts do not belong together", evidence)
+    evidence += [f"in LD_LIBRARY_PATH: {path}" for path in lying_in_it(facts, "libcudnn")[:4]]
+    return fail("cudnn", CAUSE, "another cuDNN on LD_LIBRARY_PATH breaks PyTorch's", evidence, cudnn_fix(facts))
 
 
-def _path(facts: Facts) -> list[str]:
-    path = facts.environment.get("LD_LIBRARY_PATH")
-    return [f"LD_LIBRARY_PATH={path}"] if path else []
+def cudnn_fix(facts: Facts) -> tuple[str, ...] | None:
+    """The exact command where the directories are known, else the catalogue's."""
+    return without(facts, {str(PurePath(path).parent) for path in lying_in_it(facts, "libcudnn")}) or None
 
 
 def _foreign(torch: Torch) -> list[str]:

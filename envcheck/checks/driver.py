@@ -7,6 +7,8 @@ from envcheck.facts import Card, Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
 
+# https://docs.nvidia.com/cuda/wsl-user-guide/
+WSL_LIBRARIES = "/usr/lib/wsl/"
 # Numbers that cuInit returns only after it has reached a kernel module.
 ANSWERED = (0, 46, 214, 802, 803, 804)
 
@@ -61,6 +63,10 @@ def _not_loaded(check: str, facts: Facts, cards: list[Card]) -> Finding:
         evidence.append(f"nvidia.ko is installed for kernel {facts.driver.kernel}")
     else:
         evidence.append(f"no nvidia.ko was found for the running kernel {facts.driver.kernel}")
+    refused = [line for line in facts.kernel_log.driver_lines if line.startswith("Loading of")]
+    if refused:
+        summary = "the kernel refused NVIDIA's module because of its signature"
+        return fail(check, "driver-secure-boot", summary, [*evidence, refused[-1]])
     if facts.driver.secure_boot:
         evidence.append("Secure Boot is on: if modprobe says 'Key was rejected by service', that is the cause")
     summary = "the NVIDIA driver is installed, but its kernel module is not loaded"
@@ -85,13 +91,25 @@ def driver_library(facts: Facts) -> Finding:
             "nvmlInit returned 18 (NVML_ERROR_LIB_RM_VERSION_MISMATCH)",
             f"library: {facts.nvml.path}",
             f"loaded kernel module: {facts.driver.module_version or 'unknown'}",
+            *[line for line in facts.kernel_log.driver_lines if "API mismatch" in line][-1:],
         ]
         return fail(check, "driver-library-mismatch", "driver libraries and kernel module differ in version", evidence)
+    if facts.cuda.loaded and _hides_wsl(facts):
+        summary = "a Linux driver library is in front of WSL's: inside WSL only the driver of Windows may be installed"
+        fix = ("sudo apt purge '*nvidia*'   (inside WSL), then from Windows: wsl --shutdown",)
+        return fail(check, "wsl-driver-libs-missing", summary, [f"libcuda: {facts.cuda.path}"], fix)
     if facts.cuda.loaded:
-        return ok(check, "libcuda.so.1 loads", [f"libcuda: {facts.cuda.path}"])
+        return ok(check, "libcuda.so.1 loads", [f"libcuda: {facts.cuda.path}"] if facts.cuda.path else [])
     if facts.cuda.crash is not None:
         return skip(check, "loading libcuda.so.1 crashed; see cuda-init")
     return _not_found(check, facts)
+
+
+def _hides_wsl(facts: Facts) -> bool:
+    # In a container the toolkit mounts WSL's library at a place of its own.
+    if not facts.driver.wsl or facts.container.inside or facts.cuda.init_code == 0:
+        return False
+    return not (facts.cuda.path or WSL_LIBRARIES).startswith(WSL_LIBRARIES)
 
 
 def _not_found(check: str, facts: Facts) -> Finding:

@@ -1,12 +1,22 @@
-"""Is the driver new enough? In layers: the wheel's CUDA, then cuDNN on the card at hand."""
+"""Is the driver new enough? In layers: the wheel's CUDA, cuDNN on the card at hand, and what the image requires."""
 
 from __future__ import annotations
 
-from envcheck.checks.answer import fail, ok, skip
-from envcheck.compat import Floor, assumed_cuda_major, cudnn_driver_floor, driver_floor, version_key
+from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.readings import cuda_works
+from envcheck.compat import (
+    Floor,
+    assumed_cuda_major,
+    cuda_version_text,
+    cudnn_driver_floor,
+    driver_floor,
+    toolkit_driver,
+    version_key,
+)
 from envcheck.facts import Facts
 from envcheck.finding import Finding
 from envcheck.presence import capabilities, driver_version, presence
+from envcheck.requirement import DISABLE, RequirementError, requirements, unmet
 
 CHECK = "driver-floor"
 
@@ -29,7 +39,7 @@ def driver_is_new_enough(facts: Facts) -> Finding:
     if floor is not None and version_key(version) < version_key(floor.driver):
         summary = f"driver {version} is older than {floor.driver}, the lowest for CUDA {major}"
         return _too_old(summary, floor, origin)
-    return _cudnn(facts, version) or _enough(version, floor, major, origin)
+    return _cudnn(facts, version) or _enough(facts, version, floor, [origin])
 
 
 def _cuda_major(facts: Facts) -> tuple[int, str]:
@@ -51,11 +61,12 @@ def _by_cuda_version(facts: Facts, major: int, origin: str) -> Finding:
     supported = facts.cuda.driver_version or facts.nvml.cuda_version
     if supported is None:
         return skip(CHECK, "the driver's version is not known")
-    text = f"{supported // 1000}.{supported % 1000 // 10}"
+    text = cuda_version_text(supported)
     if supported // 1000 < major:
         floor = driver_floor(major)
         return _too_old(f"the driver supports CUDA {text}, a wheel for CUDA {major} is used", floor, origin)
-    return ok(CHECK, f"the driver supports CUDA {text}, enough for CUDA {major}", [origin])
+    enough = ok(CHECK, f"the driver supports CUDA {text}, enough for CUDA {major}", [origin])
+    return _with_limits(facts, "the driver", [origin]) or enough
 
 
 def _cudnn(facts: Facts, version: str) -> Finding | None:
@@ -74,6 +85,55 @@ def _too_old(summary: str, floor: Floor | None, origin: str) -> Finding:
     return fail(CHECK, "driver-too-old", summary, [origin, f"published at {floor.source}" if floor else ""])
 
 
-def _enough(version: str, floor: Floor | None, major: int, origin: str) -> Finding:
-    lowest = f"{floor.driver} is the lowest for CUDA {major}" if floor else f"no floor is known for CUDA {major}"
-    return ok(CHECK, f"driver {version} is new enough", [lowest, origin])
+def _enough(facts: Facts, version: str, floor: Floor | None, evidence: list[str]) -> Finding:
+    if floor is not None:
+        evidence = [f"{floor.driver} is the lowest for this CUDA major version: {floor.source}", *evidence]
+    return _with_limits(facts, f"driver {version}", evidence) or ok(CHECK, f"driver {version} is new enough", evidence)
+
+
+def _with_limits(facts: Facts, driver: str, evidence: list[str]) -> Finding | None:
+    """A driver of an older minor version than the wheel's CUDA is no fault, but some things need a newer one."""
+    built, supported = _built_for(facts), facts.cuda.driver_version or facts.nvml.cuda_version
+    if built is None or supported is None or version_key(cuda_version_text(supported)) >= version_key(built):
+        return None
+    newer = toolkit_driver(built)
+    needed = f"a driver for CUDA {built}{f' ({newer} or newer)' if newer else ''}"
+    limit = f"PTX made by CUDA {built} (error 222) and newer calls of the driver (error 36) need {needed}"
+    text = f"it knows CUDA {cuda_version_text(supported)}, PyTorch is built for {built}"
+    return ok(CHECK, f"{driver} works, with limits: {text}", [*evidence, limit])
+
+
+def _built_for(facts: Facts) -> str | None:
+    """CUDA's major and minor version ("12.8") that PyTorch here is built for."""
+    image = facts.container.image
+    version = facts.torch.cuda if facts.torch is not None else None
+    version = version or (image.torch_cuda if image is not None else None)
+    return ".".join(version.split(".")[:2]) if version else None
+
+
+def image_requirement(facts: Facts) -> Finding:
+    """What it checks: in a container, the image's own requirement (NVIDIA_REQUIRE_CUDA) of card and driver.
+    Why it matters: the Container Toolkit refuses to start an image whose requirement is not met, even where it works.
+    How to fix: a newer driver, an image without that requirement, or -e NVIDIA_DISABLE_REQUIRE=1.
+    Reference: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+    """
+    check = "image-requirement"
+    if not facts.container.inside or not presence(facts).expected:
+        return skip(check, "no GPU is expected in a container here")
+    wanted = requirements(facts.environment)
+    if not wanted:
+        disabled = DISABLE in facts.environment
+        return skip(check, f"switched off by {DISABLE}" if disabled else "this image requires no driver")
+    if not facts.nvml.driver_version:
+        return skip(check, "NVML does not tell the driver's version")
+    try:
+        condition = unmet(facts.environment, facts.nvml)
+    except RequirementError as error:
+        return skip(check, str(error))
+    supported = f"the driver is {facts.nvml.driver_version}, CUDA {cuda_version_text(facts.nvml.cuda_version or 0)}"
+    if condition is None:
+        return ok(check, "the image's requirement is met", [*wanted, supported])
+    if cuda_works(facts):
+        return ok(check, f"works, with limits: the image requires {condition}, {supported}", wanted)
+    summary = f"the image requires {condition}, but {supported}"
+    return warn(check, "container-requirement-unsatisfied", summary, wanted)

@@ -1,5 +1,5 @@
 # ruff: noqa: S108  (/dev/shm is what is judged here)
-"""Shared memory."""
+"""Shared memory, and memory that may be locked for InfiniBand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from envcheck.checks.answer import ok, skip, warn
 from envcheck.facts import Facts
 from envcheck.finding import Finding
 
+UNLIMITED = -1
+LOCKABLE = 64 << 20  # NCCL registers some MiB a connection; systems for InfiniBand set no limit at all.
 ENOUGH = 1 << 30  # Docker gives 64 MiB; a few DataLoader workers or NCCL ranks need more than that.
 
 
@@ -24,6 +26,28 @@ def shared_memory(facts: Facts) -> Finding:
     if memory.shm_total < ENOUGH:
         return warn(check, "shm-too-small", f"/dev/shm has only {size}", evidence)
     return ok(check, f"/dev/shm has {size}", evidence)
+
+
+def locked_memory(facts: Facts) -> Finding:
+    """What it checks: on a machine with InfiniBand or RoCE, that a process may lock at least 64 MiB of memory.
+    Why it matters: NCCL registers its buffers with the network card and stops with "Call to ibv_reg_mr failed".
+    How to fix: start the container with --ulimit memlock=-1; on a host set memlock in /etc/security/limits.conf.
+    Reference: https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
+    """
+    check, limit = "locked-memory", facts.memory.lockable
+    if not facts.network.infiniband:
+        return skip(check, "no InfiniBand or RoCE device")
+    if limit is None:
+        return skip(check, "not recorded")
+    if limit == UNLIMITED or limit >= LOCKABLE:
+        return ok(check, f"memory may be locked ({'without limit' if limit == UNLIMITED else _text(limit)})")
+    fix = (
+        "container: --ulimit memlock=-1   (compose: ulimits: memlock: -1)",
+        "host: echo '* - memlock unlimited' | sudo tee /etc/security/limits.d/memlock.conf, then log in again",
+    )
+    evidence = [f"RLIMIT_MEMLOCK: {_text(limit)}", f"devices: {', '.join(facts.network.infiniband)}"]
+    reference = "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html"
+    return warn(check, None, f"a process may lock only {_text(limit)} of memory", evidence, fix, reference)
 
 
 def _text(size: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.checks.torch import crash_in, crash_lines, missing
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.torch import imported
 from envcheck.facts import AllReduce, Facts
 from envcheck.finding import Finding
 
@@ -25,10 +26,9 @@ def nccl_version(facts: Facts) -> Finding:
     How to fix: reinstall PyTorch; remove other NCCL libraries from LD_LIBRARY_PATH and LD_PRELOAD.
     Reference: https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/
     """
-    check, torch = "nccl-version", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "nccl-version", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "nccl")
     if crash is not None:
         return fail(check, "library-shadowed", "asking NCCL for its version crashed", crash_lines(crash))
@@ -45,10 +45,9 @@ def all_reduce(facts: Facts) -> Finding:
     How to fix: as the library's own error text says; NCCL_DEBUG=INFO shows more.
     Reference: https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
     """
-    check, torch = "all-reduce", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "all-reduce", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "gloo", "nccl-all-reduce")
     if crash is not None:
         lines = crash_lines(crash)

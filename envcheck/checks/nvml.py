@@ -1,15 +1,16 @@
-"""NVML by its return code, and the health it reports."""
+"""NVML by its return code."""
 
 from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.crashes import crash_lines
 from envcheck.compat import has_open_module_only, nvml_error
 from envcheck.facts import Facts, NvmlDevice
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
 CHECK = "nvml"
-PROHIBITED = 2  # nvmlComputeMode_t
+REFERENCE = "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html"
 
 
 def nvml(facts: Facts) -> Finding:
@@ -25,8 +26,8 @@ def nvml(facts: Facts) -> Finding:
     # NCCL and nvidia-smi are broken then, yet CUDA runs: a limit, not a failure.
     judge = warn if works else fail
     if seen.crash is not None:
-        evidence = [seen.error or "", *seen.crash.stderr.splitlines()[-3:]]
-        return judge(CHECK, None, "NVML crashed or did not answer", evidence)
+        fix = ("sudo dmesg | grep -i nvrm | tail   (what the driver says)", "sudo reboot")
+        return judge(CHECK, None, "NVML crashed or did not answer", crash_lines(seen.crash), fix, REFERENCE)
     if not seen.loaded:
         if not works:
             return skip(CHECK, "libnvidia-ml.so.1 does not load; see driver-library")
@@ -40,7 +41,7 @@ def nvml(facts: Facts) -> Finding:
         code = seen.device_codes[0]
         return fail(CHECK, _cause(code, facts), f"a GPU answers NVML with {nvml_error(code).name}", _list(facts))
     if not seen.devices:
-        return judge(CHECK, *_no_devices(facts))
+        return judge(CHECK, *no_devices(facts))
     return ok(CHECK, f"NVML lists {len(seen.devices)} GPU{'s' if len(seen.devices) != 1 else ''}", _list(facts))
 
 
@@ -60,13 +61,16 @@ def _cause(code: int, facts: Facts) -> str | None:
     return nvml_error(code).cause
 
 
-def _no_devices(facts: Facts) -> tuple[str | None, str, list[str]]:
+def no_devices(facts: Facts) -> tuple[str, str, list[str]]:
+    """Cause, summary and evidence where NVML initialises but lists no GPU."""
     cards = [f"PCI {card.address}: NVIDIA {card.device}" for card in facts.hardware.cards]
     if facts.container.inside:
         return "container-no-gpu-runtime", "NVML works, but lists no GPU in this container", cards
-    if facts.driver.open_module is False and any(has_open_module_only(card.device) for card in facts.hardware.cards):
-        return "driver-open-module-required", "the closed kernel module does not drive this card", cards
-    return "gpu-fallen-off-bus", "the driver is loaded, but it drives no GPU", cards
+    lines = facts.kernel_log.driver_lines
+    known = any(has_open_module_only(card.device) for card in facts.hardware.cards)
+    if any("open kernel modules" in line for line in lines) or (facts.driver.open_module is False and known):
+        return "driver-open-module-required", "the closed kernel module does not drive this card", [*cards, *lines[-3:]]
+    return "gpu-fallen-off-bus", "the driver is loaded, but it drives no GPU", [*cards, *lines[-3:]]
 
 
 def _list(facts: Facts) -> list[str]:
@@ -75,34 +79,3 @@ def _list(facts: Facts) -> list[str]:
 
 def _gibibytes(device: NvmlDevice) -> str:
     return f"{device.memory_total / 2**30:.0f} GiB" if device.memory_total else "memory unknown"
-
-
-def gpu_health(facts: Facts) -> Finding:
-    """What it checks: compute mode, uncorrected memory errors since the driver was loaded, and row remapping.
-    Why it matters: a card may answer and still refuse work, or compute wrong numbers.
-    How to fix: reset the compute mode; reset the card, and return it when its memory errors come back.
-    Reference: https://docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt/
-    """
-    check = "gpu-health"
-    if not facts.nvml.devices:
-        return skip(check, "no GPU is listed by NVML")
-    for device in facts.nvml.devices:
-        found = _sick(check, device)
-        if found is not None:
-            return found
-    return ok(check, "no memory errors, compute mode allows work")
-
-
-def _sick(check: str, device: NvmlDevice) -> Finding | None:
-    name = f"GPU {device.index} ({device.name})"
-    if device.remap_failure:
-        return fail(check, "gpu-memory-ecc", f"{name} could not replace faulty memory rows", ["row remapping failed"])
-    if device.compute_mode == PROHIBITED:
-        evidence = ["compute mode: prohibited"]
-        return fail(check, "cuda-device-busy", f"{name} is set to refuse all compute work", evidence)
-    if device.remap_pending:
-        return warn(check, "gpu-memory-ecc", f"{name} needs a reset to replace faulty memory rows", ["remap pending"])
-    if device.ecc_uncorrected:
-        evidence = [f"{device.ecc_uncorrected} uncorrected errors since the driver was loaded"]
-        return warn(check, "gpu-memory-ecc", f"{name} reported uncorrected memory errors", evidence)
-    return None

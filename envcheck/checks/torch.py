@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 from envcheck.checks.answer import fail, ok, skip, warn
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.library_path import lying_in_it, setting, without
 from envcheck.compat import cuda_error
-from envcheck.facts import Crash, Facts, Torch
+from envcheck.facts import Facts, Torch
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
 LINES_OF_ERROR = 4
+# What torch.cuda says of errors 35, 999 and 3, where it leaves their numbers out.
+WORDS = {
+    "driver on your system is too old": "driver-too-old",
+    "CUDA unknown error": "cuda-unknown-init",
+    "CUDA driver initialization failed": "cuda-unknown-init",
+}
 
 
-def missing(facts: Facts) -> str | None:
-    """Why nothing can be said about PyTorch here; None where it imported."""
+NOT_LOOKED_AT = "PyTorch was not looked at"
+
+
+def imported(facts: Facts) -> Torch | str:
+    """PyTorch where it imported, else why nothing can be said about it here."""
     torch = facts.torch
     if torch is None:
-        return "PyTorch was not looked at"
+        return NOT_LOOKED_AT
     if not torch.found:
         return "PyTorch is not installed here"
-    if torch.version is None:
-        return "PyTorch does not import; see torch-build"
-    return None
-
-
-def crash_in(torch: Torch, *stages: str) -> Crash | None:
-    """The crash that ended one of these stages."""
-    return next((crash for crash in torch.crashes if crash.stage in stages), None)
-
-
-def crash_lines(crash: Crash) -> list[str]:
-    """Which stage, how, and the last words on standard error."""
-    how = "did not end in time" if crash.timed_out else f"ended with {crash.signal or f'exit code {crash.returncode}'}"
-    return [f"stage {crash.stage} {how}", *crash.stderr.splitlines()[-LINES_OF_ERROR:]]
+    return torch if torch.version is not None else "PyTorch does not import; see torch-build"
 
 
 def torch_build(facts: Facts) -> Finding:
@@ -44,7 +43,7 @@ def torch_build(facts: Facts) -> Finding:
     """
     check, torch = "torch-build", facts.torch
     if torch is None:
-        return skip(check, missing(facts) or "")
+        return skip(check, NOT_LOOKED_AT)
     if not torch.found:
         return skip(check, f"PyTorch is not installed in {', '.join(torch.searched)} (ENVCHECK_PYTHON names another)")
     if torch.version is None:
@@ -63,14 +62,19 @@ def torch_build(facts: Facts) -> Finding:
 def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     crash = crash_in(torch, "import", "start")
     evidence = [f"python: {torch.python}", *(crash_lines(crash) if crash else [torch.error or "no reason reported"])]
-    path = facts.environment.get("LD_LIBRARY_PATH")
     text = " ".join(evidence)
-    if path:
-        evidence.append(f"LD_LIBRARY_PATH={path}")
-    if "cudnn" in text.lower():
-        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence)
+    evidence += setting(facts)
+    if not setting(facts) and "cannot open shared object file" in text:
+        install = "pip install --force-reinstall torch torchvision   (a library of its packages is missing)"
+        return fail(check, None, "importing torch fails: a library is missing", evidence, (install,))
+    cudnn = lying_in_it(facts, "libcudnn")
+    # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
+    if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
+        evidence += [f"in LD_LIBRARY_PATH: {path}" for path in cudnn[:4]]
+        fix = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
+        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, fix)
     # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
-    shadowed = path and re.search(r"undefined symbol|cannot open shared object|version `", text)
+    shadowed = setting(facts) and re.search(r"undefined symbol|cannot open shared object|version `", text)
     return fail(check, "library-shadowed" if shadowed else None, "importing torch fails", evidence)
 
 
@@ -80,10 +84,9 @@ def torch_cuda(facts: Facts) -> Finding:
     How to fix: as the error number in PyTorch's warning says.
     Reference: https://docs.pytorch.org/docs/stable/notes/cuda.html
     """
-    check, torch = "torch-cuda", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "torch-cuda", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     crash = crash_in(torch, "cuda")
     if crash is not None:
         return fail(check, None, "asking PyTorch for CUDA crashed", crash_lines(crash))
@@ -103,9 +106,7 @@ def _cause(text: str) -> str | None:
     number = re.search(r"Error (\d+):", text)
     if number:
         return cuda_error(int(number.group(1))).cause
-    if "driver on your system is too old" in text:
-        return "driver-too-old"
-    return "cuda-unknown-init" if "CUDA unknown error" in text else None
+    return next((cause for words, cause in WORDS.items() if words in text), None)
 
 
 def torch_compile(facts: Facts) -> Finding:
@@ -114,10 +115,9 @@ def torch_compile(facts: Facts) -> Finding:
     How to fix: install gcc, g++ and the python3 development package.
     Reference: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_troubleshooting.html
     """
-    check, torch = "torch-compile", facts.torch
-    reason = missing(facts)
-    if reason is not None or torch is None:
-        return skip(check, reason or "")
+    check, torch = "torch-compile", imported(facts)
+    if isinstance(torch, str):
+        return skip(check, torch)
     parts = {"C compiler": torch.c_compiler, "C++ compiler": torch.cxx_compiler, "Python.h": torch.python_header}
     evidence = [f"{name}: {path or 'missing'}" for name, path in parts.items()]
     absent = [name for name, path in parts.items() if path is None]

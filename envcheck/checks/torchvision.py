@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.checks.torch import crash_in, crash_lines, missing
-from envcheck.facts import Facts
+from envcheck.checks.crashes import crash_in, crash_lines
+from envcheck.checks.torch import imported
+from envcheck.facts import Facts, Torch, Torchvision
 from envcheck.finding import Finding
 
 CAUSE = "torchvision-mismatch"
 KEPT = (0, 2)
 
 
-def _absent(facts: Facts) -> str | None:
-    torch = facts.torch
-    if torch is not None and torch.version is not None and crash_in(torch, "torchvision") is None:
-        return None if torch.torchvision is not None else "torchvision is not installed"
-    return missing(facts)
+def _installed(facts: Facts) -> tuple[Torch, Torchvision] | str:
+    """Both packages, else why there is nothing to compare."""
+    torch = imported(facts)
+    if isinstance(torch, str):
+        return torch
+    if torch.torchvision is not None:
+        return torch, torch.torchvision
+    crashed = crash_in(torch, "torchvision") is not None
+    return "torchvision crashed; see torchvision-nms" if crashed else "torchvision is not installed"
 
 
 def torchvision_pair(facts: Facts) -> Finding:
@@ -24,11 +29,10 @@ def torchvision_pair(facts: Facts) -> Finding:
     How to fix: install both in one command from one index.
     Reference: https://github.com/pytorch/vision#installation
     """
-    check, torch = "torchvision-pair", facts.torch
-    reason = _absent(facts)
-    if reason is not None or torch is None or torch.torchvision is None:
-        return skip(check, reason or "torchvision crashed; see torchvision-nms")
-    seen = torch.torchvision
+    check, both = "torchvision-pair", _installed(facts)
+    if isinstance(both, str):
+        return skip(check, both)
+    torch, seen = both
     installed = (torch.version or "").split("+")[0]
     evidence = [f"torch {torch.version}, CUDA {torch.cuda}", f"torchvision {seen.version}, CUDA {seen.cuda_version}"]
     if seen.requires_torch is not None and seen.requires_torch.split("+")[0] != installed:
@@ -58,10 +62,10 @@ def torchvision_nms(facts: Facts) -> Finding:
     crash = crash_in(torch, "torchvision") if torch is not None else None
     if crash is not None:
         return fail(check, CAUSE, "torchvision's operators crash", crash_lines(crash))
-    reason = _absent(facts)
-    if reason is not None or torch is None or torch.torchvision is None:
-        return skip(check, reason or "")
-    seen = torch.torchvision
+    both = _installed(facts)
+    if isinstance(both, str):
+        return skip(check, both)
+    seen = both[1]
     if seen.error is not None:
         evidence = [*seen.error.splitlines()[:4], f"file: {seen.extension}"]
         return fail(check, CAUSE, "torchvision's compiled operators do not load", evidence)

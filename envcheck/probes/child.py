@@ -16,6 +16,8 @@ from typing import Any
 from envcheck.facts import Crash
 
 STDERR_KEPT = 2000
+# cuInit brings up every card; without persistence mode eight of them take a while.
+LIBRARY_SECONDS = 40.0
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 # The package is appended, so that it can hide nothing the child means to import.
 BARE = "import sys; sys.path.append(sys.argv.pop(1)); from {0} import main; main()"
@@ -69,6 +71,14 @@ class Child:
         if self._process.returncode == 0 and not timed_out:
             return Ended(stages, None)
         return Ended(stages, _crash(self._process.returncode, open_stage, stderr, timed_out))
+
+
+def library_timeout(environ: Mapping[str, str]) -> float:
+    """Seconds a driver library may take to answer: ENVCHECK_TIMEOUT where it is a number."""
+    try:
+        return float(environ.get("ENVCHECK_TIMEOUT", ""))
+    except ValueError:
+        return LIBRARY_SECONDS
 
 
 def start_bare(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:

@@ -35,7 +35,6 @@ def _image(root: Path) -> ImageRecord | None:
     values = _read_object(root, IMAGE)
     if values is None:
         return None
-    capabilities = values.get("compute_capabilities")
     cudnn = values.get("cudnn")
     return ImageRecord(
         stack=_text(values.get("stack")),
@@ -44,7 +43,8 @@ def _image(root: Path) -> ImageRecord | None:
         torch_cuda=_text(values.get("torch_cuda")),
         cudnn=cudnn if isinstance(cudnn, int) else None,
         nccl=_text(values.get("nccl")),
-        compute_capabilities=tuple(str(item) for item in capabilities) if isinstance(capabilities, list) else (),
+        compute_capabilities=_texts(values.get("compute_capabilities")),
+        ptx=_texts(values.get("ptx")),
     )
 
 
@@ -59,6 +59,10 @@ def _read_object(root: Path, path: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return values if isinstance(values, dict) else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
 def _text(value: object) -> str | None:

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from envcheck.facts import Cuda, CudaDevice
-from envcheck.probes.child import Child, Ended, start_bare
-
-# cuInit brings up every card; without persistence mode eight of them take a while.
-TIMEOUT = 40.0
+from envcheck.probes.child import LIBRARY_SECONDS, Child, Ended, start_bare
 
 
 def on_library_path(name: str, root: Path, environ: Mapping[str, str]) -> bool:
@@ -32,14 +29,16 @@ def start_cuda(root: Path = Path("/"), environ: Mapping[str, str] | None = None)
     return start_bare("envcheck.probes.children.cuda_init", environ=environ)
 
 
-def finish_cuda(child: Child | None, timeout: float = TIMEOUT) -> Cuda:
+def finish_cuda(child: Child | None, timeout: float = LIBRARY_SECONDS) -> Cuda:
     """The child's report as facts."""
     if child is None:
         return Cuda(error="libcuda.so.1 is not on LD_LIBRARY_PATH (injected root)")
     return cuda_facts(child.finish(timeout))
 
 
-def probe_cuda(root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Cuda:
+def probe_cuda(
+    root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = LIBRARY_SECONDS
+) -> Cuda:
     """Start and wait."""
     return finish_cuda(start_cuda(root, environ), timeout)
 
@@ -56,5 +55,6 @@ def cuda_facts(ended: Ended) -> Cuda:
         count_code=ended.value("count", "code"),
         device_count=ended.value("count", "count"),
         devices=tuple(CudaDevice(**device) for device in ended.value("devices", "devices") or ()),
+        ptx_compiler_error=ended.value("ptx", "error"),
         crash=ended.crash,
     )

@@ -8,20 +8,25 @@ from pathlib import Path
 from envcheck.probes.paths import read_text
 
 JUDGED = (
+    "CUDA_VERSION",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_MPS_PIPE_DIRECTORY",
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",
     "NCCL_SOCKET_IFNAME",
+    "NVIDIA_DISABLE_REQUIRE",
     "NVIDIA_DRIVER_CAPABILITIES",
     "NVIDIA_VISIBLE_DEVICES",
     "PYTORCH_NVML_BASED_CUDA_CHECK",
 )
+# What the image requires of card and driver: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/
+REQUIREMENT = "NVIDIA_REQUIRE_"
 
 
 def probe_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The judged variables that are set."""
-    return {name: environ[name] for name in JUDGED if name in environ}
+    names = [*JUDGED, *sorted(name for name in environ if name.startswith(REQUIREMENT))]
+    return {name: environ[name] for name in names if name in environ}
 
 
 def probe_distribution(root: Path) -> str | None:

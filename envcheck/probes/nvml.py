@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from envcheck.codec import decode
 from envcheck.compat import nvml_error
 from envcheck.facts import Nvml, NvmlDevice
-from envcheck.probes.child import Child, Ended, start_bare
+from envcheck.probes.child import LIBRARY_SECONDS, Child, Ended, start_bare
 from envcheck.probes.cuda import on_library_path
-
-TIMEOUT = 40.0
 
 
 def start_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> Child | None:
@@ -21,14 +21,16 @@ def start_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None)
     return start_bare("envcheck.probes.children.nvml_query", environ=environ)
 
 
-def finish_nvml(child: Child | None, timeout: float = TIMEOUT) -> Nvml:
+def finish_nvml(child: Child | None, timeout: float = LIBRARY_SECONDS) -> Nvml:
     """The child's report as facts."""
     if child is None:
         return Nvml(error="libnvidia-ml.so.1 is not on LD_LIBRARY_PATH (injected root)")
     return nvml_facts(child.finish(timeout))
 
 
-def probe_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Nvml:
+def probe_nvml(
+    root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = LIBRARY_SECONDS
+) -> Nvml:
     """Every GPU of this machine, in NVML's order; `error` says why there is none to list."""
     return finish_nvml(start_nvml(root, environ), timeout)
 
@@ -50,10 +52,17 @@ def nvml_facts(ended: Ended) -> Nvml:
     )
 
 
-def _device(values: dict[str, object]) -> NvmlDevice:
+def _device(values: dict[str, Any]) -> NvmlDevice:
     named = dict(values, uuid=values["uuid"] or "", name=values["name"] or "")
-    named["mig_uuids"] = tuple(values["mig_uuids"] or ())  # type: ignore[arg-type]
-    return NvmlDevice(**named)  # type: ignore[arg-type]
+    unread = {field: _named(reason) for field, reason in values["health"]["unread"].items()}
+    named["health"] = {**values["health"], "unread": unread}
+    return decode(NvmlDevice, named, "nvml")
+
+
+def _named(reason: str) -> str:
+    """A function's return code with the name of that code."""
+    code = reason.rpartition(" returned ")[2]
+    return f"{reason} ({nvml_error(int(code)).name})" if code.isdecimal() else reason
 
 
 def _reason(ended: Ended) -> str | None:

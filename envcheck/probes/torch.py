@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from envcheck.facts import AllReduce, Crash, Torch, Torchvision
+from envcheck.codec import decode
+from envcheck.facts import AllReduce, Crash, Extension, Torch, Torchvision
 from envcheck.probes.child import Ended, start_hosted
 
 MODULE = "envcheck.probes.children.torch_stages"
-STAGES = ("compiler", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
+STAGES = ("compiler", "extensions", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
+ON_THE_GPU = ("nccl-all-reduce", "cuda")
 TIMEOUT = 180.0
 
 
@@ -52,14 +54,16 @@ def _has_torch(python: Path) -> bool:
     return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
 
 
-def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT) -> Torch:
+def probe_torch(
+    environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True
+) -> Torch:
     """Import torch and try its parts. `gpus` is how many GPUs CUDA can use, for the NCCL ranks."""
     python, searched = find_python(environ)
     if python is None:
         return Torch(searched=searched)
     stages: dict[str, dict[str, Any]] = {}
     crashes: list[Crash] = []
-    left = list(STAGES)
+    left = [stage for stage in STAGES if touch_gpu or stage not in ON_THE_GPU]
     while left:
         ended = start_hosted(python, MODULE, str(gpus), *left, environ=environ).finish(timeout)
         stages.update(ended.stages)
@@ -85,6 +89,8 @@ def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
         location=value("import", "location"),
         libcuda=value("import", "libcuda"),
         architectures=tuple(value("import", "architectures") or ()),
+        extensions=tuple(decode(Extension, item, "torch") for item in value("extensions", "extensions") or ()),
+        extensions_left_out=value("extensions", "left_out") or 0,
         error=value("import", "error"),
         torchvision=_torchvision(ended),
         cudnn=value("cudnn", "version"),

@@ -13,7 +13,7 @@ COMPUTE_CAPABILITY_MINOR = 76
 
 
 def main() -> None:
-    """Stages load, version, init, count, devices; later ones only where the earlier succeeded."""
+    """Stages load, version, init, count, devices, ptx; later ones only where the earlier succeeded."""
     emitter = Emitter()
     library: Any = None
     with emitter.stage("load") as values:
@@ -38,6 +38,9 @@ def main() -> None:
         values["count"] = count.value
     with emitter.stage("devices") as values:
         values["devices"] = [_device(library, index) for index in range(count.value)]
+    with emitter.stage("ptx"):
+        # libcuda loads it by this name when it must compile PTX; its absence is CUDA error 221 then.
+        ctypes.CDLL("libnvidia-ptxjitcompiler.so.1")
 
 
 def _device(library: Any, index: int) -> dict[str, Any]:

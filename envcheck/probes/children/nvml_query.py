@@ -7,14 +7,11 @@ ctypes rather than nvidia-ml-py: the same code runs where nothing is installed. 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 from envcheck.probes.children.emitter import Emitter, loaded_libraries
-
-NAME_LENGTH = 96
-UNCORRECTED = 1  # nvmlMemoryErrorType_t
-VOLATILE = 0  # nvmlEccCounterType_t: since the last driver load
+from envcheck.probes.children.nvml_calls import call, number, numbers, read, text
+from envcheck.probes.children.nvml_health import condition
 
 
 class MemoryInfo(ctypes.Structure):
@@ -37,8 +34,10 @@ def main() -> None:
     if code != 0:
         return
     with emitter.stage("system") as values:
-        values["driver_version"] = _text(library, "nvmlSystemGetDriverVersion")
-        values["cuda_version"] = _first(_numbers(library, "nvmlSystemGetCudaDriverVersion_v2", ctypes.c_int))
+        unread: dict[str, str] = {}
+        read(values, unread, "driver_version", lambda: text(library, "nvmlSystemGetDriverVersion"))
+        version = "nvmlSystemGetCudaDriverVersion_v2"
+        read(values, unread, "cuda_version", lambda: numbers(library, version, ctypes.c_int)[0])
     with emitter.stage("devices") as values:
         count = ctypes.c_uint(0)
         values["code"] = library.nvmlDeviceGetCount_v2(ctypes.byref(count))
@@ -54,55 +53,50 @@ def main() -> None:
 
 
 def _device(library: Any, index: int, handle: ctypes.c_void_p) -> dict[str, Any]:
+    values: dict[str, Any] = {"index": index}
+    unread: dict[str, str] = {}
+
+    def mig() -> bool:
+        return bool(numbers(library, "nvmlDeviceGetMigMode", *[ctypes.c_uint] * 2, before=(handle,))[0])
+
+    read(values, unread, "uuid", lambda: text(library, "nvmlDeviceGetUUID", handle))
+    read(values, unread, "name", lambda: text(library, "nvmlDeviceGetName", handle))
+    read(values, unread, "memory_total", lambda: _memory(library, handle))
+    read(values, unread, "compute_capability", lambda: _capability(library, handle))
+    read(values, unread, "mig", mig)
+    values["mig_uuids"] = _mig_uuids(library, handle) if values["mig"] else []
+    read(values, unread, "brand", lambda: number(library, "nvmlDeviceGetBrand", handle))
+    older, health = condition(library, handle)
+    health["unread"] = {**unread, **health["unread"]}
+    return {**values, **older, "health": health}
+
+
+def _memory(library: Any, handle: ctypes.c_void_p) -> int:
     memory = MemoryInfo()
-    known = _call(library, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
-    capability = _numbers(library, "nvmlDeviceGetCudaComputeCapability", ctypes.c_int, ctypes.c_int, before=(handle,))
-    mig = _numbers(library, "nvmlDeviceGetMigMode", ctypes.c_uint, ctypes.c_uint, before=(handle,))
-    ecc = (handle, ctypes.c_uint(UNCORRECTED), ctypes.c_uint(VOLATILE))
-    remapped = _numbers(library, "nvmlDeviceGetRemappedRows", *[ctypes.c_uint] * 4, before=(handle,))
-    return {
-        "index": index,
-        "uuid": _text(library, "nvmlDeviceGetUUID", handle),
-        "name": _text(library, "nvmlDeviceGetName", handle),
-        "memory_total": memory.total if known else None,
-        "compute_capability": f"{capability[0]}.{capability[1]}" if capability else None,
-        "mig": bool(mig[0]) if mig else None,
-        "mig_uuids": _mig_uuids(library, handle) if mig and mig[0] else [],
-        "brand": _first(_numbers(library, "nvmlDeviceGetBrand", ctypes.c_uint, before=(handle,))),
-        "compute_mode": _first(_numbers(library, "nvmlDeviceGetComputeMode", ctypes.c_uint, before=(handle,))),
-        "ecc_uncorrected": _first(_numbers(library, "nvmlDeviceGetTotalEccErrors", ctypes.c_ulonglong, before=ecc)),
-        "remap_pending": bool(remapped[2]) if remapped else None,
-        "remap_failure": bool(remapped[3]) if remapped else None,
-    }
+    call(library, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+    return int(memory.total)
+
+
+def _capability(library: Any, handle: ctypes.c_void_p) -> str:
+    function = "nvmlDeviceGetCudaComputeCapability"
+    major, minor = numbers(library, function, ctypes.c_int, ctypes.c_int, before=(handle,))
+    return f"{major}.{minor}"
 
 
 def _mig_uuids(library: Any, handle: ctypes.c_void_p) -> list[str]:
-    count = _first(_numbers(library, "nvmlDeviceGetMaxMigDeviceCount", ctypes.c_uint, before=(handle,))) or 0
     uuids = []
-    for index in range(count):
-        instance = ctypes.c_void_p()
-        if _call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, ctypes.c_uint(index), ctypes.byref(instance)):
-            uuids.append(_text(library, "nvmlDeviceGetUUID", instance) or "")
+    unread: dict[str, str] = {}
+    counted: dict[str, Any] = {}
+    read(counted, unread, "most", lambda: number(library, "nvmlDeviceGetMaxMigDeviceCount", handle))
+    for index in range(counted["most"] or 0):
+        # An index without an instance is no error of the list: others may follow.
+        read(counted, unread, "uuid", lambda index=index: _mig_uuid(library, handle, index))  # type: ignore[misc]
+        if counted["uuid"]:
+            uuids.append(str(counted["uuid"]))
     return uuids
 
 
-def _call(library: Any, function: str, *arguments: Any) -> bool:
-    """Whether the function exists in this driver and returned NVML_SUCCESS."""
-    found: Callable[..., int] | None = getattr(library, function, None)
-    return found is not None and found(*arguments) == 0
-
-
-def _text(library: Any, function: str, *before: Any) -> str | None:
-    buffer = ctypes.create_string_buffer(NAME_LENGTH)
-    called = _call(library, function, *before, buffer, ctypes.c_uint(NAME_LENGTH))
-    return buffer.value.decode("utf-8", "replace") if called else None
-
-
-def _numbers(library: Any, function: str, *kinds: Any, before: Any = ()) -> list[int] | None:
-    values = [kind(0) for kind in kinds]
-    called = _call(library, function, *before, *[ctypes.byref(value) for value in values])
-    return [int(value.value) for value in values] if called else None
-
-
-def _first(values: list[int] | None) -> int | None:
-    return values[0] if values else None
+def _mig_uuid(library: Any, handle: ctypes.c_void_p, index: int) -> str:
+    instance = ctypes.c_void_p()
+    call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, ctypes.c_uint(index), ctypes.byref(instance))
+    return text(library, "nvmlDeviceGetUUID", instance)

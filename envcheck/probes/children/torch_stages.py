@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from envcheck.probes.children.emitter import Emitter, loaded_libraries
+from envcheck.probes.children.extensions import extensions
 
 # The first use of eight cards without persistence mode takes long.
 COLLECTIVE_TIMEOUT = timedelta(seconds=60)
@@ -72,6 +73,11 @@ def _compiler(_torch: Any, _gpus: int, values: dict[str, Any]) -> None:
     )
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     values["python_header"] = str(header) if header.exists() else None
+
+
+def _extensions(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
+    if torch.version.cuda is not None:
+        values.update(extensions(Path(torch.__file__).parents[1]))
 
 
 def _torchvision(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
@@ -171,6 +177,7 @@ def _cuda(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
 # CUDA last but for NCCL, whose ranks must be forked before this process touches CUDA; cuDNN late, it may abort.
 STAGES: dict[str, Callable[[Any, int, dict[str, Any]], None]] = {
     "compiler": _compiler,
+    "extensions": _extensions,
     "nccl": _nccl,
     "torchvision": _torchvision,
     "gloo": _gloo_all_reduce,

@@ -6,47 +6,12 @@ Needs a Python with torch: the one that runs pytest, or the one named by ENVCHEC
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import pytest
+from tests.torch.envcheck.wheel import PYTHON, SOURCES, by_check, compile_library, envcheck, needs_torch
 
-REPOSITORY = Path(__file__).parents[3]
-SOURCES = REPOSITORY / "tests/fakedrivers"
-PYTHON = os.environ.get("ENVCHECK_PYTHON") or (sys.executable if find_spec("torch") else None)
-
-pytestmark = pytest.mark.skipif(PYTHON is None, reason="no Python with torch: set ENVCHECK_PYTHON to one")
-
-
-def compile_library(directory: Path, name: str, source: str | Path) -> Path:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc: the fake libraries cannot be built")
-    directory.mkdir(exist_ok=True)
-    file = source if isinstance(source, Path) else directory / f"{name}.c"
-    if isinstance(source, str):
-        file.write_text(source)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(directory / name), str(file), "-ldl"], check=True)
-    return directory
-
-
-def envcheck(root: Path, *arguments: str, cwd: Path = REPOSITORY, **environ: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and report; the root is empty, so that the machine's own card plays no part."""
-    (root / "dev/shm").mkdir(parents=True, exist_ok=True)
-    variables = {"PATH": os.environ["PATH"], "ENVCHECK_PYTHON": str(PYTHON), "ENVCHECK_ROOT": str(root), **environ}
-    command = [sys.executable, str(REPOSITORY / "envcheck/__main__.py"), "--json", *arguments]
-    done = subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def by_check(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {finding["check"]: finding for finding in report["findings"]}
+pytestmark = needs_torch
 
 
 def test_without_a_card_versions_are_reported_and_nms_and_a_two_rank_all_reduce_really_ran(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 SOURCES = Path(__file__).parents[2] / "fakedrivers"
 
 
-def build(directory: Path, *libraries: tuple[str, str]) -> Path:
+def build(directory: Path, *libraries: tuple[str, str], flags: tuple[str, ...] = ()) -> Path:
     """Compile `(source, library)` pairs into `directory`."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
@@ -19,7 +19,8 @@ def build(directory: Path, *libraries: tuple[str, str]) -> Path:
     directory.mkdir(exist_ok=True)
     for source, library in libraries:
         target = directory / library
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", str(target), str(SOURCES / source), "-ldl"], check=True)
+        command = [compiler, "-shared", "-fPIC", *flags, "-o", str(target), str(SOURCES / source), "-ldl"]
+        subprocess.run(command, check=True)
     return directory
 
 
@@ -34,6 +35,14 @@ def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a fake libcuda.so.1 and libnvidia-ml.so.1."""
     directory = tmp_path_factory.mktemp("drivers") / "both"
     return build(directory, ("libcuda.c", "libcuda.so.1"), ("libnvml.c", "libnvidia-ml.so.1"))
+
+
+@pytest.fixture(scope="session")
+def old_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the functions of a driver before 535."""
+    directory = tmp_path_factory.mktemp("drivers") / "old"
+    libraries = ("libcuda.c", "libcuda.so.1"), ("libnvml.c", "libnvidia-ml.so.1")
+    return build(directory, *libraries, flags=("-DOLD_DRIVER",))
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,12 @@ from envcheck.facts import (
     CudaDevice,
     Driver,
     Facts,
+    GpuHealth,
     Hardware,
     ImageRecord,
+    KernelLog,
     Memory,
+    Network,
     Nvml,
     NvmlDevice,
     Request,
@@ -53,9 +56,49 @@ def torch(**changes: Any) -> Torch:
     return replace(healthy, **changes)
 
 
+NOT_SUPPORTED = "returned 3 (NVML_ERROR_NOT_SUPPORTED)"
+
+
+def condition(**changes: Any) -> GpuHealth:
+    """An idle card of a data center, in good health."""
+    healthy = GpuHealth(
+        pci="00000000:01:00.0",
+        ecc_enabled=True,
+        ecc_corrected=0,
+        ecc_uncorrected_lifetime=0,
+        remapped_corrected=0,
+        remapped_uncorrected=0,
+        pcie_width=16,
+        pcie_width_max=16,
+        pcie_generation=1,
+        pcie_generation_max=4,
+        clocks_event_reasons=0x1,
+        persistence=True,
+        fabric_state=0,
+        fabric_status=0,
+        unread={
+            "retired_pages_pending": f"nvmlDeviceGetRetiredPagesPendingStatus {NOT_SUPPORTED}",
+            "nvlinks_active": f"nvmlDeviceGetNvLinkState {NOT_SUPPORTED}",
+            "nvlinks_inactive": f"nvmlDeviceGetNvLinkState {NOT_SUPPORTED}",
+        },
+    )
+    return replace(healthy, **changes)
+
+
 def gpu_host(*, driver: str = "570.124.06", capability: str = "8.9", name: str = "RTX 4090", **changes: Any) -> Facts:
     """A healthy host with one card, an engine and the toolkit."""
-    device = NvmlDevice(0, "GPU-11111111-2222-3333-4444-555555555555", name, 24 * GIB, capability)
+    device = NvmlDevice(
+        index=0,
+        uuid="GPU-11111111-2222-3333-4444-555555555555",
+        name=name,
+        memory_total=24 * GIB,
+        compute_capability=capability,
+        compute_mode=0,
+        ecc_uncorrected=0,
+        remap_pending=False,
+        remap_failure=False,
+        health=condition(),
+    )
     healthy = Facts(
         hardware=Hardware(True, (Card("0000:01:00.0", "0x2684", "0x030000", "nvidia"),), ("a card",)),
         driver=Driver("6.1.0-18-amd64", driver, True, True, False, True, None, NODES),
@@ -72,7 +115,9 @@ def gpu_host(*, driver: str = "570.124.06", capability: str = "8.9", name: str =
         nvml=Nvml(True, None, f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{driver}", 0, driver, 12080, (device,)),
         torch=torch(),
         runtime=Runtime("/usr/bin/docker", "/var/run/docker.sock", None, "/usr/bin/nvidia-ctk", None, True),
-        memory=Memory(16 * GIB, 16 * GIB),
+        memory=Memory(16 * GIB, 16 * GIB, lockable=-1),
+        network=Network(("eth0", "lo")),
+        kernel_log=KernelLog("/dev/kmsg"),
         python="3.11.2",
     )
     return replace(healthy, **changes)

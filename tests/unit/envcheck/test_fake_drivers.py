@@ -90,6 +90,26 @@ def test_a_lost_gpu_is_kept_by_its_code(fake_driver: Path) -> None:
     assert probe_nvml(SYSTEM, environ(fake_driver, FAKE_NVML_HANDLE="15")).device_codes == (15,)
 
 
+@pytest.mark.parametrize(
+    ("nvml", "cuda", "node", "cause"),
+    [
+        ({"FAKE_NVML_INIT": "9"}, "100", "nvidiactl", "driver-not-loaded"),
+        ({"FAKE_NVML_HANDLE": "15"}, "999", "nvidiactl", "gpu-fallen-off-bus"),
+        ({"FAKE_NVML_HANDLE": "15"}, "0", "nvidiactl", "gpu-fallen-off-bus"),
+        ({"FAKE_NVML_INIT": "17"}, "100", "dxg", "wsl-driver-libs-missing"),
+        ({"FAKE_NVML_INIT": "18"}, "803", "nvidiactl", "driver-library-mismatch"),
+        ({"FAKE_NVML_INIT": "999"}, "999", "nvidiactl", "cuda-unknown-init"),
+    ],
+)
+def test_an_nvml_code_leads_to_its_cause(
+    nvml: dict[str, str], cuda: str, node: str, cause: str, fake_driver: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / node).touch()
+    report = examine(tmp_path, torch=False, environ=environ(fake_driver, FAKE_CUDA_INIT=cuda, **nvml))
+    assert (report.verdict, report.root_cause) == ("fail", cause)
+
+
 def test_a_loadable_libcuda_counts_as_a_card(fake_cuda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "")
     assert not probe_hardware(tmp_path).present

@@ -114,7 +114,7 @@ def test_a_card_that_nothing_proves_to_work_is_never_ok() -> None:
 
 def test_only_and_skip_choose_topics_and_leave_the_verdict_to_what_was_judged() -> None:
     only = judge(broken(803), only=("memory",))
-    assert [finding.check for finding in only.findings] == ["shared-memory"]
+    assert [finding.check for finding in only.findings] == ["shared-memory", "locked-memory"]
     skipped = judge(gpu_host(memory=Memory(1, 1)), skip=("memory",))
     assert skipped.verdict == "ok"
 
@@ -173,3 +173,35 @@ def test_a_request_names_its_gpus_where_it_gives_no_reason() -> None:
     facts = inside(cpu_host(), "gpu")
     named = replace(facts, container=replace(facts.container, request=Request("gpu", ("GPU-1",))))
     assert "GPU-1" in judge(named).reason
+
+
+def test_pytorch_is_looked_at_only_where_a_topic_needs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def collect(root: Path, *, torch: bool, environ: object) -> Facts:
+        asked.append(torch)
+        return cpu_host()
+
+    monkeypatch.setattr(judging, "collect", collect)
+    examine(tmp_path)
+    examine(tmp_path, only=("memory",))
+    examine(tmp_path, skip=("torch", "cudnn"))
+    examine(tmp_path, skip=("torch", "cudnn", "nccl"))
+    examine(tmp_path, torch=False)
+    assert asked == [True, False, True, False, False]
+
+
+def test_the_drivers_cuda_version_is_nvmls_where_cuda_does_not_tell() -> None:
+    facts = change(gpu_host(), "nvml", cuda_version=12040)
+    assert judge(facts).versions["cuda_driver"] == 12080
+    assert judge(change(facts, "cuda", driver_version=None)).versions["cuda_driver"] == 12040
+
+
+def test_a_warning_is_the_root_cause_where_nothing_failed_and_explains_nothing() -> None:
+    report = judge(replace(gpu_host(memory=Memory(1, 1)), nvml=Nvml(error="gone")))
+    assert (report.verdict, report.root_cause, report.consequences) == ("warn", "driver-missing", ())
+
+
+def test_nothing_that_applies_is_no_verdict() -> None:
+    assert judge(gpu_host(), only=("container",)).verdict == "ok"
+    assert judge(gpu_host(torch=None), only=("torch",)).verdict == "unknown"

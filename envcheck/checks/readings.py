@@ -1,0 +1,25 @@
+"""Words that the health checks share: which card, and why a reading is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envcheck.facts import Facts, NvmlDevice
+
+NO_DEVICES = "NVML lists no GPU whose condition could be read"
+
+
+def named(device: NvmlDevice) -> str:
+    """As nvidia-smi counts and names it."""
+    return f"GPU {device.index} ({device.name})"
+
+
+def why_unread(devices: Iterable[NvmlDevice], *fields: str) -> str:
+    """The first reason NVML gave for one of these fields, for a skip."""
+    reasons = (device.health.unread.get(field) for device in devices for field in fields)
+    return next((f"not told by NVML: {reason}" for reason in reasons if reason), "not recorded")
+
+
+def cuda_works(facts: Facts) -> bool:
+    """Whether CUDA initialised and sees a card: what is wrong besides that is a limit, not a failure."""
+    return facts.cuda.init_code == 0 and bool(facts.cuda.device_count)
