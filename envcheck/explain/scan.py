@@ -1,0 +1,77 @@
+"""From pieces of text to the first line that shows each pattern. Linear in the text, memory by the number of patterns."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from envcheck.explain.mention import is_mention
+from envcheck.explain.patterns import Pattern
+from envcheck.explain.prefilter import Prefilter
+from envcheck.explain.reading import Piece
+from envcheck.explain.view import SPAN, Found, View
+
+# A pattern whose literal is common in this text, but never what it asks for, is then looked for in whole lines only.
+PATIENCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The first line, counted from 1, that shows `pattern`."""
+
+    pattern: Pattern
+    line: int
+    evidence: str
+
+
+class Scanner:
+    """Collects hits piece by piece."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._prefilter = Prefilter(patterns)
+        self._hits: dict[int, Hit] = {}
+        self._misses: dict[int, int] = {}
+
+    def scan(self, pieces: Iterable[Piece]) -> tuple[Hit, ...]:
+        """Every pattern that the text shows, once, at the first line that shows it."""
+        for piece in pieces:
+            self._scan(piece)
+        return tuple(self._hits.values())
+
+    def _scan(self, piece: Piece) -> None:
+        # Line ends vanish, so that a message is found over the place where a terminal wrapped it.
+        stripped = [line.strip() for line in piece.lines]
+        ends = list(accumulate(map(len, stripped)))
+        seen: set[tuple[int, int, int]] = set()
+        view: View | None = None
+        for offset, wanting in self._prefilter.find(b"".join(stripped).lower()):
+            if all(pattern.number in self._hits for pattern in wanting):
+                continue
+            index = bisect_right(ends, offset)
+            line = piece.lines[index]
+            own = offset - ends[index] + len(line.rstrip())
+            for pattern in wanting:
+                key = (pattern.number, index, own // SPAN)
+                if pattern.number in self._hits or key in seen:
+                    continue
+                seen.add(key)
+                if view is None or view.place != (index, own // SPAN):
+                    view = View(piece.lines, index, own)
+                self._try(pattern, view, piece.first)
+
+    def _try(self, pattern: Pattern, view: View, first: int) -> None:
+        found = view.search(pattern.expression, wrapped=self._misses.get(pattern.number, 0) < PATIENCE)
+        if found is None or _excluded(pattern, view, found):
+            self._misses[pattern.number] = self._misses.get(pattern.number, 0) + 1
+            return
+        self._hits[pattern.number] = Hit(pattern, first + found.first, view.evidence(found))
+
+
+def _excluded(pattern: Pattern, view: View, found: Found) -> bool:
+    if pattern.exclusion is not None and pattern.exclusion.search(found.text):
+        return True
+    if pattern.surroundings is not None and not pattern.surroundings.search(view.around()):
+        return True
+    return is_mention(view, found)
