@@ -20,10 +20,11 @@ TABLE = re.compile(r"\|.{1,400}\|.{1,400}\|\s*$")
 BULLET = re.compile(r"(?:[-*+\u2022]|\d{1,2}[.)])\s")
 SPEAKING = re.compile(
     r"\b(?:if|when|whenever|in case|unless|should)\s(?:you|your|users?|there|it|this|an?|the|any)\b"
-    r"|\b(?:can|could|may|might|will|would|should|often|sometimes|usually|you|you'll|to)\s"
+    r"|\b(?:can|could|may|might|will|would|should|often|sometimes|usually|you|you'll)\s"
     r"(?:avoid|prevent|fix|handle|trigger|cause|see|get|hit|encounter|raise|throw|catch|reproduce|result in|indicate|"
     r"fail with|work around|show|look for|mean|be seen as|appear as|report|recover from)\b"
-    r"|\b(?:such as|e\.g\.|for example|for instance|instead of|similar to|errors? like|messages? like|known as|"
+    r"|(?<!failed )(?<!unable )(?<!error )\bto\s(?:avoid|prevent|fix|handle|reproduce|work around|recover from|troubleshoot|debug)\b"
+    r"|\b(?:such as|e\.g\.|for example|for instance|similar to|errors? like|messages? like|known as|"
     r"symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|the (?:well-known|dreaded|infamous)|"
     r"avoid(?:s|ing)?|prevent(?:s|ing)?|handling of|workaround for|support for|answers? (?:to|for)|how to)\b",
     re.IGNORECASE,

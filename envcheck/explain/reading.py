@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-PIECE = 1 << 20
+PIECE = 1 << 18
+# Of a line longer than this many pieces only these and its end are looked at.
+LONGEST = 8
 # Lines of the piece before that are shown again with the next, so that what is wrapped is not cut apart there.
 OVERLAP = 3
 OVERLAP_BYTES = 4096
@@ -39,26 +41,22 @@ class Piece:
 
 def pieces(stream: BinaryIO, size: int = PIECE) -> Iterator[Piece]:
     """The whole of `stream`, in pieces of about `size` bytes. Raises OSError where reading fails."""
-    read = _decoded(stream, size)
-    number, context, rest = 1, list[bytes](), b""
-    for data in iter(read, b""):
+    number, context, rest, parts = 1, list[bytes](), b"", 0
+    for data in iter(_decoded(stream, size), b""):
         rest += data
-        # A line longer than a piece is looked at in parts; between parts its last bytes are kept.
-        end = rest.rfind(b"\n") + 1 or (len(rest) if len(rest) > size else 0)
-        if not end:
-            continue
-        lines = _clean(rest[:end]).split(b"\n")
-        unfinished = lines.pop()
-        whole = [*lines, unfinished] if unfinished else lines
-        yield Piece(context + whole, number - len(context))
-        number += len(lines)
-        context = [unfinished[-OVERLAP_BYTES:]] if unfinished else [line[-OVERLAP_BYTES:] for line in lines[-OVERLAP:]]
-        if unfinished:
-            number, context, rest = number, [], context[0] + rest[end:]
-        else:
-            rest = rest[end:]
+        end = rest.rfind(b"\n") + 1
+        if end:
+            lines = _clean(rest[: end - 1]).split(b"\n")
+            yield Piece([*context, *lines], number - len(context))
+            number += len(lines)
+            context, rest, parts = [line[-OVERLAP_BYTES:] for line in lines[-OVERLAP:]], rest[end:], 0
+        elif len(rest) > size:
+            parts += 1
+            if parts <= LONGEST:
+                yield Piece([_clean(rest)], number)
+            context, rest = [], rest[-OVERLAP_BYTES:]
     if rest:
-        yield Piece([*context, _clean(rest)], number - len(context))
+        yield Piece([*context, *_clean(rest).split(b"\n")], number - len(context))
 
 
 def _clean(data: bytes) -> bytes:

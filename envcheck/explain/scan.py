@@ -13,8 +13,10 @@ from envcheck.explain.prefilter import Prefilter
 from envcheck.explain.reading import Piece
 from envcheck.explain.view import SPAN, Found, View
 
-# A pattern whose literal is common in this text, but never what it asks for, is then looked for in whole lines only.
+# A pattern whose literal is common in this text, but never what it asks for, is from then on looked for in whole lines
+# only, and in each form of line once. Forms keep numbers of up to three digits: Xids and CUDA's errors are among them.
 PATIENCE = 500
+FORMS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Scanner:
         self._prefilter = Prefilter(patterns)
         self._hits: dict[int, Hit] = {}
         self._misses: dict[int, int] = {}
+        self._forms: set[tuple[int, int]] = set()
 
     def scan(self, pieces: Iterable[Piece]) -> tuple[Hit, ...]:
         """Every pattern that the text shows, once, at the first line that shows it."""
@@ -62,16 +65,29 @@ class Scanner:
                 self._try(pattern, view, piece.first)
 
     def _try(self, pattern: Pattern, view: View, first: int) -> None:
-        found = view.search(pattern.expression, wrapped=self._misses.get(pattern.number, 0) < PATIENCE)
-        if found is None or _excluded(pattern, view, found):
-            self._misses[pattern.number] = self._misses.get(pattern.number, 0) + 1
+        common = self._misses.get(pattern.number, 0) >= PATIENCE
+        form = (pattern.number, view.form) if common else None
+        if form in self._forms:
             return
-        self._hits[pattern.number] = Hit(pattern, first + found.first, view.evidence(found))
+        found = view.search(pattern.expression, wrapped=not common)
+        if found is not None and _stands(pattern, view, found):
+            self._hits[pattern.number] = Hit(pattern, first + found.first, view.evidence(found))
+            return
+        self._misses[pattern.number] = self._misses.get(pattern.number, 0) + 1
+        # What the lines around decided may be decided otherwise elsewhere.
+        if form is not None and found is None:
+            self._remember(form)
+
+    def _remember(self, form: tuple[int, int]) -> None:
+        if len(self._forms) >= FORMS:
+            self._forms.clear()
+        self._forms.add(form)
 
 
-def _excluded(pattern: Pattern, view: View, found: Found) -> bool:
+def _stands(pattern: Pattern, view: View, found: Found) -> bool:
+    """Whether what was found is evidence, by the rest of its line and the lines around."""
     if pattern.exclusion is not None and pattern.exclusion.search(found.text):
-        return True
+        return False
     if pattern.surroundings is not None and not pattern.surroundings.search(view.around()):
-        return True
-    return is_mention(view, found)
+        return False
+    return not is_mention(view, found)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from envcheck.explain.prefix import without_prefix
 
 # What is looked at of one line: this many bytes on each side of where a literal was found.
-REACH = 2000
+REACH = 1500
 # Hits closer together than this on one long line are looked at together.
 SPAN = 1000
 # Lines before and after that a wrapped message may continue on, and that `near` and the lines' meaning are judged by.
 WRAPPED = 2
 AROUND = 12
 AROUND_BYTES = 300
+LONG_NUMBER = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}|[0-9]{4,20}|0x[0-9a-fA-F]{1,20}")
 JSON_ESCAPES = {"n": " ", "t": " ", "r": " ", "/": "/", '"': '"', "u003c": "<", "u003e": ">", "u0026": "&", "u0027": "'"}
 JSON_ESCAPE = re.compile(r'\\(u00(?:3c|3e|26|27)|[ntr/"])', re.IGNORECASE)
 
@@ -37,8 +39,22 @@ class View:
         self._lines = lines
         self.index = index
         self.place = (index, offset // SPAN)
-        self.raw = segment(lines[index], offset)
-        self.text = readable(without_prefix(self.raw))
+        self._shown = segment(lines[index], offset)
+
+    @cached_property
+    def raw(self) -> str:
+        """The line as it stood."""
+        return decoded(self._shown)
+
+    @cached_property
+    def text(self) -> str:
+        """The line without prefixes, as the program wrote it."""
+        return readable(without_prefix(self.raw))
+
+    @cached_property
+    def form(self) -> int:
+        """Equal for lines that differ only in long numbers: times, sizes, addresses."""
+        return hash(LONG_NUMBER.sub(b"0", self._shown))
 
     def search(self, expression: re.Pattern[str], *, wrapped: bool) -> Found | None:
         """The expression in this line, else (`wrapped`) in this line put together with its neighbours."""
@@ -92,12 +108,11 @@ def decoded(line: bytes) -> str:
     return line.decode("utf-8", "replace").replace("\r", " ")
 
 
-def segment(line: bytes, offset: int) -> str:
+def segment(line: bytes, offset: int) -> bytes:
     """What a terminal would have shown on this line where `offset` points: progress bars rewrite it after a CR."""
     start = max(0, offset - REACH, line.rfind(b"\r", 0, offset) + 1)
-    end = line.find(b"\r", offset)
-    stop = offset + REACH if end < 0 else min(end, offset + REACH)
-    return decoded(line[start:stop])
+    end = line.find(b"\r", offset, offset + REACH)
+    return line[start : offset + REACH if end < 0 else end]
 
 
 def readable(text: str) -> str:
