@@ -12,7 +12,7 @@ from envcheck.explain.match import Match
 from envcheck.explain.scan import Hit
 from envcheck.tables import load_table
 
-# A row that is less sure than this is named only after every surer one, whatever its layer.
+# A row that is less sure than this is a guess: it is told only where nothing surer is found.
 SURE = 0.6
 # How much less sure a match is where an earlier one explains it.
 CONSEQUENCE = 0.5
@@ -42,7 +42,9 @@ def _explains() -> dict[str, frozenset[str]]:
 def ranked(hits: Iterable[Hit]) -> tuple[Match, ...]:
     """One match a cause, best first; confidence never rises down the list."""
     matches: list[Match] = []
-    for hit in sorted(_best(hits), key=_order):
+    best = _best(hits)
+    sure = [hit for hit in best if hit.pattern.confidence >= SURE]
+    for hit in sorted(sure or best, key=_order):
         origin = next((other.cause for other in matches if _explained(hit.pattern.cause, other)), None)
         confidence = hit.pattern.confidence * (CONSEQUENCE if origin else 1)
         if matches:
@@ -59,12 +61,12 @@ def _best(hits: Iterable[Hit]) -> list[Hit]:
     return list(best.values())
 
 
-def _order(hit: Hit) -> tuple[bool, int, int]:
-    return hit.pattern.confidence < SURE, ranks()[hit.pattern.cause].position, hit.line
+def _order(hit: Hit) -> int:
+    return ranks()[hit.pattern.cause].position
 
 
 def _explained(cause: str, by: Match) -> bool:
-    return by.confidence >= SURE and ranks()[cause].layer in _explains()[ranks()[by.cause].layer]
+    return ranks()[cause].layer in _explains()[ranks()[by.cause].layer]
 
 
 def _match(hit: Hit, confidence: float, origin: str | None) -> Match:
