@@ -25,7 +25,7 @@ SPEAKING = re.compile(
     r"fail with|work around|show|look for|mean|be seen as|appear as|report|recover from)\b"
     r"|(?<!failed )(?<!unable )(?<!error )\bto\s(?:avoid|prevent|fix|handle|reproduce|work around|recover from|troubleshoot|debug)\b"
     r"|\b(?:such as|e\.g\.|for example|for instance|similar to|errors? like|messages? like|known as|"
-    r"symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|the (?:well-known|dreaded|infamous)|"
+    r"means|stands for|refers to|symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|the (?:well-known|dreaded|infamous)|"
     r"avoid(?:s|ing)?|prevent(?:s|ing)?|handling of|workaround for|support for|answers? (?:to|for)|how to)\b",
     re.IGNORECASE,
 )
@@ -39,7 +39,7 @@ CHANGE = re.compile(
 DESCRIBED = re.compile(
     r"[\"'`*)\]\u201d]{0,4}\s{0,2}(?:(?:errors?|exceptions?|failures?|messages?|warnings?|issues?|problems?|faults?)\s)?"
     r"(?:means|indicates?|usually|typically|often|occurs?|happens?|appears?|can (?:be|also|happen|occur)|"
-    r"may (?:be|happen|occur|appear)|might (?:be|happen|occur|appear)|is (?:usually|often|typically|caused|raised|a sign))\b",
+    r"may (?:be|happen|occur|appear)|might (?:be|happen|occur|appear)|(?:is|are) (?:an?|usually|often|typically|caused|raised))\b",
     re.IGNORECASE,
 )
 INTRODUCTION = re.compile(
@@ -48,7 +48,7 @@ INTRODUCTION = re.compile(
     r"|\b(?:common|known|typical|frequent) (?:errors?|messages?|problems?|issues?|symptoms?)\b",
     re.IGNORECASE,
 )
-FENCE = re.compile(r"(?:```|~~~|\.\. code|::$)")
+TEST = re.compile(r"\.py::\w[^\n]*$")
 WORD = re.compile(r"[a-z]{3,}", re.IGNORECASE)
 
 
@@ -60,6 +60,7 @@ def is_mention(view: View, found: Found) -> bool:
         COMMENT.match(line)
         or CODE.match(before.lstrip())
         or COMPARED.search(before)
+        or TEST.search(before)
         or SPEAKING.search(before)
         or CHANGE.match(before.lstrip())
         or DESCRIBED.match(after)
