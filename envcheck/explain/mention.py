@@ -25,7 +25,7 @@ SPEAKING = re.compile(
     r"fail with|work around|show|look for|mean|be seen as|appear as|report|recover from)\b"
     r"|(?<!failed )(?<!unable )(?<!error )\bto\s(?:avoid|prevent|fix|handle|reproduce|work around|recover from|troubleshoot|debug)\b"
     r"|\b(?:such as|e\.g\.|for example|for instance|similar to|errors? like|messages? like|known as|"
-    r"means|stands for|refers to|symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|the (?:well-known|dreaded|infamous)|"
+    r"means|(?:function|call|API|it) returns|stands for|refers to|symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|the (?:well-known|dreaded|infamous)|"
     r"avoid(?:s|ing)?|prevent(?:s|ing)?|handling of|workaround for|support for|answers? (?:to|for)|how to)\b",
     re.IGNORECASE,
 )
@@ -39,7 +39,7 @@ CHANGE = re.compile(
 DESCRIBED = re.compile(
     r"[\"'`*)\]\u201d]{0,4}\s{0,2}(?:(?:errors?|exceptions?|failures?|messages?|warnings?|issues?|problems?|faults?)\s)?"
     r"(?:means|indicates?|usually|typically|often|occurs?|happens?|appears?|can (?:be|also|happen|occur)|"
-    r"may (?:be|happen|occur|appear)|might (?:be|happen|occur|appear)|(?:is|are) (?:an?|usually|often|typically|caused|raised))\b",
+    r"may (?:be|happen|occur|appear)|might (?:be|happen|occur|appear)|(?:is|are) (?:an?|usually|often|typically|caused|raised|error \d{1,4})|(?:when|if|unless) (?:the|you|your|an?|there|it|this|/\w+))\b",
     re.IGNORECASE,
 )
 INTRODUCTION = re.compile(
@@ -50,6 +50,12 @@ INTRODUCTION = re.compile(
 )
 TEST = re.compile(r"\.py::\w[^\n]*$")
 WORD = re.compile(r"[a-z]{3,}", re.IGNORECASE)
+QUESTION = re.compile(r"(?:[-*#>\s]{0,6}|Q\d{0,3}[:.]\s)(?:why|how|what|does|do|is|are|can|should|which)\b.{0,300}\?\s*$", re.IGNORECASE)
+DEFINED = re.compile(r"[\"'`*_)\]]{0,4}[^.\n]{0,40}?(?::|\s-|\u2014|\u2013|->|\u2192|=>)\s+[\"'`*]{0,2}[a-z]", re.IGNORECASE)
+DOCUMENTING = re.compile(r"#{1,6}\s.*\b(?:troubleshoot\w*|faq|(?:common|known|typical) \w+|change ?log|release notes)\b", re.IGNORECASE)
+QUOTES = ("\"", "\u201c", "\u201e")
+QUOTED = re.compile(r"[\"\u201d]\s+[a-z]+\s+[a-z]+(?![^\n]{0,30}=)")
+FAILING = re.compile(r"error|fail|warn|exception|traceback|cannot|fatal", re.IGNORECASE)
 
 
 def is_mention(view: View, found: Found) -> bool:
@@ -64,9 +70,11 @@ def is_mention(view: View, found: Found) -> bool:
         or SPEAKING.search(before)
         or CHANGE.match(before.lstrip())
         or DESCRIBED.match(after)
+        or QUESTION.match(line)
         or (TABLE.match(line) and "MiB" not in line)
         or _in_backticks(before, after)
-        or (BULLET.match(line) and re.match(r"[*`_\"]{1,3}", after))
+        or (before[-1:] in QUOTES and QUOTED.match(after))
+        or _listed(line, before, after)
         or _introduced(view)
     )
 
@@ -79,9 +87,24 @@ def _in_backticks(before: str, after: str) -> bool:
     return len(WORD.findall(outside)) >= 2
 
 
+def _listed(line: str, before: str, after: str) -> bool:
+    """An item of a list that names the error, emphasised or with its explanation behind."""
+    if not BULLET.match(line):
+        return False
+    if re.match(r"[*`_\"]{1,3}", after):
+        return True
+    return len(before) < 50 and not FAILING.search(before) and DEFINED.match(after) is not None
+
+
 def _introduced(view: View) -> bool:
-    """Inside a block that a sentence of documentation announces."""
-    for line in view.before():
+    """Inside a block that a sentence of documentation announces, or in the middle of such a sentence."""
+    lines = view.before()
+    nearest = next((line for line in lines if line), "")
+    if len(nearest) > 30 and nearest[-1] not in ".:;!?)`" and SPEAKING.search(nearest) and not FAILING.search(nearest):
+        return True
+    if any(DOCUMENTING.match(line) for line in lines):
+        return True
+    for line in lines:
         if INTRODUCTION.search(line) and line.rstrip("*_ ").endswith((":", "\uff1a")):
             return True
         if BULLET.match(line) or line.startswith("#"):
