@@ -58,12 +58,12 @@ def patterns() -> tuple[Pattern, ...]:
 
 def parse(rows: Iterable[dict[str, Any]]) -> tuple[Pattern, ...]:
     """Rows as the tables hold them. Raises TypeError for an unknown key: a mistake in a table."""
-    lists = ("text", "fix")
-    numbered = enumerate(rows)
-    return tuple(
-        Pattern(number=number, **{key: tuple(value) if key in lists else value for key, value in row.items()})
-        for number, row in numbered
-    )
+    return tuple(_pattern(number, row) for number, row in enumerate(rows))
+
+
+def _pattern(number: int, row: dict[str, Any]) -> Pattern:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return Pattern(number, **values)
 
 
 def _compile(expression: str) -> re.Pattern[str]:

@@ -25,7 +25,8 @@ BOMS = (
 # https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
 ESCAPE = rb"(?:\x1b|\\u001b|\\x1b|\\033|#033)"
 TERMINAL_CODES = re.compile(
-    ESCAPE + rb"(?:\[[0-9;?<=>]{0,32}[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)|[()][0-9AB]|[=>78cDEHM])", re.IGNORECASE
+    ESCAPE + rb"(?:\[[0-9;?<=>]{0,32}[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)|[()][0-9AB]|[=>78cDEHM])",
+    re.IGNORECASE,
 )
 # journalctl -o json writes a message with control characters as an array of bytes.
 BYTE_ARRAY = re.compile(rb'"MESSAGE"\s?:\s?\[\s?((?:\d{1,3}\s?,\s?){8,65536}\d{1,3})\s?\]')

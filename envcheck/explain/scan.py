@@ -1,4 +1,4 @@
-"""From pieces of text to the first line that shows each pattern. Linear in the text, memory by the number of patterns."""
+"""From pieces of text to the first line that shows each pattern. Linear in time, and in memory bounded by the patterns."""
 
 from __future__ import annotations
 

@@ -17,7 +17,17 @@ WRAPPED = 2
 AROUND = 12
 AROUND_BYTES = 300
 LONG_NUMBER = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}|[0-9]{4,20}|0x[0-9a-fA-F]{1,20}")
-JSON_ESCAPES = {"n": " ", "t": " ", "r": " ", "/": "/", '"': '"', "u003c": "<", "u003e": ">", "u0026": "&", "u0027": "'"}
+JSON_ESCAPES = {
+    "n": " ",
+    "t": " ",
+    "r": " ",
+    "/": "/",
+    '"': '"',
+    "u003c": "<",
+    "u003e": ">",
+    "u0026": "&",
+    "u0027": "'",
+}
 JSON_ESCAPE = re.compile(r'\\(u00(?:3c|3e|26|27)|[ntr/"])', re.IGNORECASE)
 
 
@@ -73,10 +83,15 @@ class View:
             starts.append(length)
             length += len(part) + len(glue)
         own = self.index - first
-        for found in expression.finditer(glue.join(parts)):
-            if found.start() < starts[own] + len(parts[own]) and found.end() > starts[own]:
-                rows = [row for row, start in enumerate(starts) if start < found.end() and start + len(parts[row]) > found.start()]
-                return Found(glue.join(parts), found.start(), found.end(), first + rows[0], first + rows[-1])
+        text = glue.join(parts)
+        for found in expression.finditer(text):
+            covered = [
+                row
+                for row, (start, part) in enumerate(zip(starts, parts, strict=True))
+                if start < found.end() and start + len(part) > found.start()
+            ]
+            if own in covered:
+                return Found(text, found.start(), found.end(), first + covered[0], first + covered[-1])
         return None
 
     def _rows(self, reach: int) -> range:
