@@ -61,7 +61,7 @@ def _introduced(view: View) -> bool:
     """Inside a block that a sentence of documentation announces, or in the middle of such a sentence."""
     lines = view.before()
     nearest = next((line for line in lines if line), "")
-    unfinished = len(nearest) > SENTENCE and nearest[-1] not in ".:;!?)`"
+    unfinished = len(nearest) > SENTENCE and nearest[-1] not in ".:;!?)`}\""
     if unfinished and phrases.SPEAKING.search(nearest) and not phrases.FAILING.search(nearest):
         return True
     if any(phrases.DOCUMENTING.match(line) for line in lines):

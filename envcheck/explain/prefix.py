@@ -1,4 +1,4 @@
-"""What programs put in front of a line: who wrote it, and when. Taken off before a line is judged, never from evidence."""
+"""What programs put in front of a line: who wrote it, and when. Taken off before it is judged, never from evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TIME = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 DATE = r"\d{4}[-/]\d\d[-/]\d\d"
 PREFIXES = (
     r"[\w.-]{1,80}\s{0,40}\|\s",  # docker compose
-    rf"\[?{DATE}[T ]{TIME}\s?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?\s{{1,4}}",  # ISO 8601
+    rf"\[?{DATE}[T ]{TIME}\s?(?:Z|UTC|[+-]\d\d:?\d\d)?(?:\]\s{{0,4}}|\s{{1,4}})",  # ISO 8601
     r"(?:stdout|stderr)\s[FP]\s",  # the CRI log format of Kubernetes
     rf"[A-Z][a-z]{{2}}\s{{1,2}}\d{{1,2}}\s{TIME}\s\S{{1,80}}\s[\w./@-]{{1,80}}(?:\[\d{{1,9}}\])?:\s",  # syslog
     r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\]\s",  # dmesg -T
@@ -17,6 +17,7 @@ PREFIXES = (
     r"#\d{1,5}\s(?:\d{1,6}\.\d{1,6}\s)?",  # BuildKit
     r"\[(?:rank|default)\d{1,6}\]:(?:\[[A-Z][^\]\n]{0,60}\])?\s?",  # torchrun
     r"\[\d{1,6},\d{1,6}\]<std(?:err|out|diag)>:\s?",  # mpirun --tag-output
+    r"[\w.-]{1,80}:\d{1,9}:\d{1,9} \[\d{1,4}\] (?:\S{1,80}:\d{1,5} )?",  # NCCL
     r"\d{1,5}:\s",  # srun --label
     r"\((?:\w{1,60}\s)?(?:pid|TP|rank)[^()\n]{1,80}\)\s",  # Ray, vLLM
     rf"(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\s(?:{DATE}|\d\d-\d\d)\s{TIME}\s\[[^\]\n]{{1,80}}\]\s",  # vLLM
@@ -28,12 +29,17 @@ PREFIX = re.compile(rf"\s{{0,200}}(?:{'|'.join(PREFIXES)})")
 MOST = 6
 
 
-def without_prefix(line: str) -> str:
-    """`line` without what a collector of logs or a framework put in front, and without the frame or margin around it."""
+def split_prefix(line: str) -> tuple[str, str]:
+    """What a collector of logs or a framework put in front, and the rest without a frame or margin around it."""
     start = 0
     for _ in range(MOST):
         found = PREFIX.match(line, start)
         if found is None:
             break
         start = found.end()
-    return line[start:].strip().rstrip("\u2502").rstrip()
+    return line[:start], line[start:].strip().rstrip("\u2502").rstrip()
+
+
+def without_prefix(line: str) -> str:
+    """The second half of split_prefix."""
+    return split_prefix(line)[1]

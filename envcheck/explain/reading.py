@@ -14,6 +14,8 @@ LONGEST = 8
 # Lines of the piece before that are shown again with the next, so that what is wrapped is not cut apart there.
 OVERLAP = 3
 OVERLAP_BYTES = 4096
+# What is read to see whether a byte order mark is one: text of 16 or 32 bits has zero bytes, garbage may have none.
+HEAD = 256
 BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -79,8 +81,10 @@ def _from_array(numbers: bytes) -> bytes:
 
 def _decoded(stream: BinaryIO, size: int) -> Callable[[], bytes]:
     """What reads the next bytes as UTF-8 (or as they are, where no byte order mark says otherwise)."""
-    head = stream.read(4)
+    head = stream.read(HEAD)
     mark, encoding = next(((mark, name) for mark, name in BOMS if head.startswith(mark)), (b"", "utf-8"))
+    if encoding != "utf-8" and b"\0" not in head:
+        mark, encoding = b"", "utf-8"
     pending = [head[len(mark) :]]
     decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("replace")
 

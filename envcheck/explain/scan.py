@@ -1,4 +1,4 @@
-"""From pieces of text to the first line that shows each pattern. Linear in time, and in memory bounded by the patterns."""
+"""From pieces of text to the first line that shows each pattern. Linear in time; memory bounded by the patterns."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from envcheck.explain.view import SPAN, Found, View
 # only, and in each form of line once. Forms keep numbers of up to three digits: Xids and CUDA's errors are among them.
 PATIENCE = 500
 FORMS = 50_000
+# Around a line: white space, and the frame of a traceback ("\u2502").
+MARGIN = b" \t\r\xe2\x94\x82"
+# How far from what was found `unless` is looked for: a line of JSON may hold a whole log.
+BESIDE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Scanner:
 
     def _scan(self, piece: Piece) -> None:
         # Line ends vanish, so that a message is found over the place where a terminal wrapped it.
-        stripped = [line.strip() for line in piece.lines]
+        stripped = [line.strip(MARGIN) for line in piece.lines]
         ends = list(accumulate(map(len, stripped)))
         seen: set[tuple[int, int, int]] = set()
         view: View | None = None
@@ -54,7 +58,7 @@ class Scanner:
                 continue
             index = bisect_right(ends, offset)
             line = piece.lines[index]
-            own = offset - ends[index] + len(line.rstrip())
+            own = offset - ends[index] + len(stripped[index]) + len(line) - len(line.lstrip(MARGIN))
             for pattern in wanting:
                 key = (pattern.number, index, own // SPAN)
                 if pattern.number in self._hits or key in seen:
@@ -86,7 +90,8 @@ class Scanner:
 
 def _stands(pattern: Pattern, view: View, found: Found) -> bool:
     """Whether what was found is evidence, by the rest of its line and the lines around."""
-    if pattern.exclusion is not None and pattern.exclusion.search(found.text):
+    start, end = max(0, found.start - BESIDE), found.end + BESIDE
+    if pattern.exclusion is not None and pattern.exclusion.search(found.text, start, end):
         return False
     if pattern.surroundings is not None and not pattern.surroundings.search(view.around()):
         return False

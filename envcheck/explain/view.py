@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
-from envcheck.explain.prefix import without_prefix
+from envcheck.explain.prefix import split_prefix, without_prefix
 
 # What is looked at of one line: this many bytes on each side of where a literal was found.
 REACH = 1500
@@ -14,6 +15,9 @@ REACH = 1500
 SPAN = 1000
 # Lines before and after that a wrapped message may continue on, and that `near` and the lines' meaning are judged by.
 WRAPPED = 2
+# Widths, in bytes, at which terminals and programs wrap lines.
+NARROWEST = 20
+WIDEST = 400
 AROUND = 12
 AROUND_BYTES = 300
 LONG_NUMBER = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}|[0-9]{4,20}|0x[0-9a-fA-F]{1,20}")
@@ -76,34 +80,51 @@ class View:
         return self._joined(expression, " ") or self._joined(expression, "")
 
     def _joined(self, expression: re.Pattern[str], glue: str) -> Found | None:
-        first = max(0, self.index - WRAPPED)
-        parts = [self.text if row == self.index else self._neighbour(row) for row in self._rows(WRAPPED)]
-        starts, length = [], 0
-        for part in parts:
-            starts.append(length)
-            length += len(part) + len(glue)
-        own = self.index - first
+        rows = self._wrapped_rows
+        if len(rows) == 1:
+            return None
+        parts = [self.text if row == self.index else self._neighbour(row)[1] for row in rows]
+        starts = [0, *accumulate(len(part) + len(glue) for part in parts)]
         text = glue.join(parts)
         for found in expression.finditer(text):
             covered = [
                 row
-                for row, (start, part) in enumerate(zip(starts, parts, strict=True))
+                for row, start, part in zip(rows, starts, parts, strict=False)
                 if start < found.end() and start + len(part) > found.start()
             ]
-            if own in covered:
-                return Found(text, found.start(), found.end(), first + covered[0], first + covered[-1])
+            if self.index in covered:
+                return Found(text, found.start(), found.end(), covered[0], covered[-1])
         return None
 
-    def _rows(self, reach: int) -> range:
-        return range(max(0, self.index - reach), min(len(self._lines), self.index + reach + 1))
+    @cached_property
+    def _wrapped_rows(self) -> range:
+        """This line and those it may be wrapped together with."""
+        first = last = self.index
+        while self.index - first < WRAPPED and first > 0 and self._continued(first - 1):
+            first -= 1
+        while last - self.index < WRAPPED and last + 1 < len(self._lines) and self._continued(last):
+            last += 1
+        return range(first, last + 1)
 
-    def _neighbour(self, row: int) -> str:
+    def _continued(self, row: int) -> bool:
+        """Whether the line after `row` looks like the rest of it: the first word of that had no room here."""
+        (prefix, text), (next_prefix, rest) = self._neighbour(row), self._neighbour(row + 1)
+        if not rest or next_prefix.strip() not in ("", prefix.strip()):
+            return False
+        around = self._lines[max(0, row - WRAPPED) : row + WRAPPED + 2]
+        width = max(len(line.rstrip()) for line in around if len(line) <= WIDEST) if len(self._lines[row]) <= WIDEST else 0
+        taken = len(self._lines[row].rstrip())
+        return NARROWEST <= taken and 0 < width < taken + 2 + len(rest.split(maxsplit=1)[0])
+
+    def _neighbour(self, row: int) -> tuple[str, str]:
         line = self._lines[row]
-        return readable(without_prefix(decoded(line[-REACH:] if row < self.index else line[:REACH])))
+        prefix, text = split_prefix(decoded(line[-REACH:] if row < self.index else line[:REACH]))
+        return prefix, readable(text)
 
     def around(self) -> str:
         """The lines around, one a line, shortened."""
-        return "\n".join(decoded(self._lines[row][:AROUND_BYTES]) for row in self._rows(AROUND))
+        rows = self._lines[max(0, self.index - AROUND) : self.index + AROUND + 1]
+        return "\n".join(decoded(line[:AROUND_BYTES]) for line in rows)
 
     def before(self) -> list[str]:
         """The lines before this one, nearest first, without their prefixes."""
