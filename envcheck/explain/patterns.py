@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -53,7 +53,14 @@ class Pattern:
 def patterns() -> tuple[Pattern, ...]:
     """Every row of every table."""
     rows = (row for table in TABLES for row in load_table(f"explain/patterns/{table}.toml")["pattern"])
-    return parse(rows)
+    return parse((*rows, *_numbered(load_table("explain/patterns/numbers.toml"))))
+
+
+def _numbered(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each number of the table, which says once how programs print them."""
+    for row in table["number"]:
+        number, rest = str(row["number"]), {key: value for key, value in row.items() if key != "number"}
+        yield {**rest, "text": table["frame"]["text"], "match": table["frame"]["match"].replace("NUMBER", number)}
 
 
 def parse(rows: Iterable[dict[str, Any]]) -> tuple[Pattern, ...]:
