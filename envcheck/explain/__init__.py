@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import BinaryIO
 
 from envcheck.explain.match import Match
 from envcheck.explain.patterns import patterns
+from envcheck.explain.prefilter import Prefilter
 from envcheck.explain.rank import ranked
 from envcheck.explain.reading import pieces
 from envcheck.explain.scan import Scanner
@@ -21,4 +23,9 @@ def explain_text(text: str) -> tuple[Match, ...]:
 
 def explain_stream(stream: BinaryIO) -> tuple[Match, ...]:
     """As explain_text, for a file of any size and encoding. Raises OSError where it cannot be read."""
-    return ranked(Scanner(patterns()).scan(pieces(stream)))
+    return ranked(Scanner(_prefilter()).scan(pieces(stream)))
+
+
+@cache
+def _prefilter() -> Prefilter:
+    return Prefilter(patterns())

@@ -14,6 +14,7 @@ BEHIND = 120
 # A list item whose error stands further from its mark is a report with something in front.
 ITEM = 50
 SENTENCE = 30
+COLUMNS = 2
 
 
 def is_mention(view: View, found: Found) -> bool:
@@ -37,7 +38,8 @@ def _by_start(line: str, before: str) -> bool:
     if phrases.CODE.match(before) or phrases.CHANGE.match(before):
         return True
     # The tables of nvidia-smi have the same form.
-    return phrases.TABLE.match(line) is not None and "MiB" not in line and "00000000:" not in line
+    table = line.startswith("|") and line.rstrip().endswith("|") and line.count("|") > COLUMNS
+    return table and "MiB" not in line and "00000000:" not in line
 
 
 def _in_backticks(before: str, behind: str) -> bool:
@@ -61,7 +63,7 @@ def _introduced(view: View) -> bool:
     """Inside a block that a sentence of documentation announces, or in the middle of such a sentence."""
     lines = view.before()
     nearest = next((line for line in lines if line), "")
-    unfinished = len(nearest) > SENTENCE and nearest[-1] not in ".:;!?)`}\""
+    unfinished = len(nearest) > SENTENCE and nearest[-1] not in '.:;!?)`}"'
     if unfinished and phrases.SPEAKING.search(nearest) and not phrases.FAILING.search(nearest):
         return True
     if any(phrases.DOCUMENTING.match(line) for line in lines):

@@ -10,13 +10,13 @@ def _any(*alternatives: str, flags: int = re.IGNORECASE) -> re.Pattern[str]:
 
 
 # ---- at the start of a line
+_MARGIN = r"(?:\d{1,6}\s{1,8}|-?>\s|\+\s)?"
 CODE = _any(
-    r"(?:\d{1,6}\s{1,8}|-?>\s|\+\s)?(?:raise|assert|except|elif|if|return|print|def|class|throw|echo|grep|case|expect)\b",
-    r"(?:\d{1,6}\s{1,8}|-?>\s|\+\s)?(?:log(?:ger|ging)?\.\w+|warnings\.warn|with (?:torch|pytest|open|self)|@pytest|die)\b",
+    rf"{_MARGIN}(?:raise|assert|except|elif|if|return|print|def|class|throw|echo|grep|case|expect)\b",
+    rf"{_MARGIN}(?:log(?:ger|ging)?\.\w+|warnings\.warn|with (?:torch|pytest|open|self)|@pytest|die)\b",
     flags=0,
 )
 COMMENT = _any(r"#{1,6}\s(?!\d)", r"//", r"/\*", r"<!--", '"""', ";;", r"\.\.\s")
-TABLE = _any(r"\|.{1,400}\|.{1,400}\|\s*$")
 BULLET = _any(r"[-*+\u2022]\s", r"\d{1,2}[.)]\s")
 QUESTION = _any(r"(?:[-*#>\s]{0,6}|Q\d{0,3}[:.]\s)(?:why|how|what|does|do|is|are|can|should|which)\b.{0,300}\?\s*$")
 DOCUMENTING = _any(
@@ -41,7 +41,7 @@ SPEAKING = _any(
     r"(?<!failed )(?<!unable )(?<!error )\bto\s(?:avoid|prevent|fix|handle|reproduce|work around|recover from|debug)\b",
     r"\b(?:such as|e\.g\.|for example|for instance|similar to|errors? like|messages? like|known as|means|stands for)\b",
     r"\b(?:refers to|symptoms?|troubleshoot\w*|common (?:errors?|causes?|problems?|issues?)|avoid(?:s|ing)?)\b",
-    r"\b(?:prevent(?:s|ing)?|handling of|workaround for|support for|answers? (?:to|for)|how to|the (?:dreaded|infamous))\b",
+    r"\b(?:prevent(?:s|ing)?|handling of|workaround for|support for|answers? (?:to|for)|how to|the dreaded)\b",
     r"\b(?:function|call|API|it) returns\b",
 )
 COMPARED = _any(r"(?:match\s?=|\bin|==|!=|contains\(|includes\(|startswith\()\s?[rf]?[\"']\S{0,40}\s?$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -35,8 +35,8 @@ class Hit:
 class Scanner:
     """Collects hits piece by piece."""
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self._prefilter = Prefilter(patterns)
+    def __init__(self, prefilter: Prefilter) -> None:
+        self._prefilter = prefilter
         self._hits: dict[int, Hit] = {}
         self._misses: dict[int, int] = {}
         self._forms: set[tuple[int, int]] = set()

@@ -108,13 +108,15 @@ class View:
 
     def _continued(self, row: int) -> bool:
         """Whether the line after `row` looks like the rest of it: the first word of that had no room here."""
-        (prefix, text), (next_prefix, rest) = self._neighbour(row), self._neighbour(row + 1)
+        prefix, (next_prefix, rest) = self._neighbour(row)[0], self._neighbour(row + 1)
         if not rest or next_prefix.strip() not in ("", prefix.strip()):
             return False
         around = self._lines[max(0, row - WRAPPED) : row + WRAPPED + 2]
-        width = max(len(line.rstrip()) for line in around if len(line) <= WIDEST) if len(self._lines[row]) <= WIDEST else 0
+        width = (
+            max(len(line.rstrip()) for line in around if len(line) <= WIDEST) if len(self._lines[row]) <= WIDEST else 0
+        )
         taken = len(self._lines[row].rstrip())
-        return NARROWEST <= taken and 0 < width < taken + 2 + len(rest.split(maxsplit=1)[0])
+        return taken >= NARROWEST and 0 < width < taken + 2 + len(rest.split(maxsplit=1)[0])
 
     def _neighbour(self, row: int) -> tuple[str, str]:
         line = self._lines[row]
@@ -134,7 +136,7 @@ class View:
     def evidence(self, found: Found) -> str:
         """The line, or the lines a wrapped message stands on, as they stood."""
         if found.first == found.last == self.index:
-            return self.raw
+            return self.raw.rstrip()
         rows = range(found.first, found.last + 1)
         return " ".join((self.raw if row == self.index else decoded(self._lines[row][:REACH])).strip() for row in rows)
 
