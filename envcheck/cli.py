@@ -20,6 +20,7 @@ from envcheck.report import render_json, render_text
 
 EPILOG = """commands:
   envcheck list [CHECK]            every check, or what one of them checks and why
+  envcheck explain [FILE|-]        name the causes that a log or an error text shows, and their fix
   envcheck record                  write what was seen as JSON, without names, ids and home paths
   envcheck gpu [--quick|--full]    run work on every GPU and compare the numbers (envcheck gpu --help)
 
@@ -30,7 +31,7 @@ exit codes: 0 ok, warnings, or no GPU; 1 a failure (with --strict also a warning
 def main(argv: list[str] | None = None) -> int:
     """Run `argv` (default: this process's arguments, without the program's name); returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    commands = {"list": _list, "record": _record, "gpu": _gpu}
+    commands = {"list": _list, "record": _record, "gpu": _gpu, "explain": _explain}
     try:
         if argv and argv[0] in commands:
             return commands[argv[0]](argv[1:])
@@ -130,3 +131,9 @@ def _gpu(argv: list[str]) -> int:
     from envcheck.gputests.command import main as gpu_main
 
     return gpu_main(argv)
+
+
+def _explain(argv: list[str]) -> int:
+    from envcheck.explain.command import main as explain_main
+
+    return explain_main(argv)
