@@ -9,7 +9,7 @@ from launcher.engine import Engine
 from launcher.errors import NotReadyError
 from launcher.findings import failure, report_of
 
-COMMAND = ("envcheck", "gpu", "--quick", "--json")
+COMMAND = ("envcheck", "gpu", "--kernel-only", "--json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ def pcie(facts: Facts) -> Finding:
         return ok(check, "every card uses all its PCIe lanes", lines)
     fix = ("power off, reseat the card or its riser cable; check the slot's settings in the firmware",)
     summary = f"{named(narrow)} uses fewer PCIe lanes than card and slot have"
-    return warn(check, None, summary, lines, fix, "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html")
+    return warn(
+        check, None, summary, lines, fix, "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html"
+    )
 
 
 def _narrow(device: NvmlDevice) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envcheck.checks.answer import fail, skip
-from envcheck.checks.torch import crash_lines
+from envcheck.checks.crashes import crash_lines
 from envcheck.compat import cuda_error
 from envcheck.facts import Crash
 from envcheck.finding import Finding

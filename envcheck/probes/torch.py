@@ -54,9 +54,7 @@ def _has_torch(python: Path) -> bool:
     return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
 
 
-def probe_torch(
-    environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True
-) -> Torch:
+def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True) -> Torch:
     """Import torch and try its parts. `gpus` is how many GPUs CUDA can use, for the NCCL ranks."""
     python, searched = find_python(environ)
     if python is None:

@@ -12,7 +12,10 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import docker
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def past_its_start(container: docker.models.containers.Container) -> bool:
+    """Past the first seconds, in which a service that ends takes its container with it and is started again."""
+    result = container.exec_run(["python3", "-c", "import os; print(os.stat('/proc/1').st_ctime)"])
+    return time.time() - float(result.output) > 12
 
 
 def ssh(started: Started, command: str, *options: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, eventually, get, project_of
+from tests.end_to_end.environment import Started, eventually, get, past_its_start, project_of
 
 RESULT_KEYS = {
     *("name", "mode", "state", "device", "device_reason", "gpu_verified", "gpus", "url", "ssh", "remote"),
@@ -120,6 +120,7 @@ def test_a_killed_jupyterlab_is_noticed_and_repaired(
     project = project_of(tmp_path / "project", 1234)
     started = up("jupyter", project=project)
     container = docker_client.containers.get(started.result["container_id"])
+    assert eventually(lambda: past_its_start(container), 60)
     assert container.exec_run(["pkill", "-KILL", "-f", "jupyter"]).exit_code == 0
 
     def unhealthy() -> bool:

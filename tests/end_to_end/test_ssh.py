@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, eventually, project_of, ssh
+from tests.end_to_end.environment import Started, eventually, past_its_start, project_of, ssh
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
 TORCH = 'python -c "import torch; print(torch.__version__)"'
@@ -99,6 +99,7 @@ def test_a_killed_sshd_is_noticed_and_repaired(
     project = project_of(tmp_path / "project", 1234)
     started = up("ssh", project=project)
     container = docker_client.containers.get(started.result["container_id"])
+    assert eventually(lambda: past_its_start(container), 60)
     assert container.exec_run(["pkill", "-KILL", "sshd"]).exit_code == 0
 
     def unhealthy() -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.end_to_end.environment import past_its_start
 from tests.faults.launching import Launcher, assert_refused, engine_name, wait_for
 
 if TYPE_CHECKING:
@@ -72,18 +72,12 @@ def test_jupyterlab_killed_inside_is_unhealthy_and_repaired(
         "    if int(p.name) != os.getpid() and b'/jupyter-lab' in (p / 'cmdline').read_bytes():\n"
         "        os.kill(int(p.name), signal.SIGKILL)\n"
     )
-    # Past the first seconds, in which a service that ends takes its container with it.
     container = docker_client.containers.get(engine_name(name_of(shared)))
-    wait_for(lambda: seconds_up(container) > 12, "twelve seconds of running")
+    wait_for(lambda: past_its_start(container), "twelve seconds of running")
     assert shared.run("exec", name_of(shared), "--", "python", "-c", script).code == 0
     assert state(shared) == "unhealthy"
     assert up(shared)["url"] == url
     assert answers(url)
-
-
-def seconds_up(container: docker.models.containers.Container) -> float:
-    result = container.exec_run(["python3", "-c", "import os; print(os.stat('/proc/1').st_ctime)"])
-    return time.time() - float(result.output)
 
 
 def test_stopped_environment_says_how_to_start_it(shared: Launcher, docker_client: docker.DockerClient) -> None:
