@@ -31,6 +31,8 @@ def gpu_fabric(facts: Facts) -> Finding:
     wrong = _wrong(facts, [device.health.fabric_state or 0 for device in joining])
     if wrong is None:
         return ok(CHECK, "the NVSwitch fabric is ready", evidence)
+    if cuda_works(facts) and len(facts.nvml.devices) == 1:
+        return ok(CHECK, "one card alone needs no NVSwitch fabric", evidence)
     return (warn if cuda_works(facts) else fail)(CHECK, CAUSE, wrong, evidence, _fix(facts))
 
 

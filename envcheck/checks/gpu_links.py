@@ -73,7 +73,8 @@ def _is_down(device: NvmlDevice, linked: list[NvmlDevice]) -> bool:
     health = device.health
     if not health.nvlinks_inactive:
         return False
-    if health.fabric_state == FABRIC_COMPLETED:
+    if health.fabric_state == FABRIC_COMPLETED and len(linked) > 1:
+        # A virtual machine that was given one card of such a machine has no partner for its links.
         return True
     twins = [len(item.health.nvlinks_active or ()) for item in linked if item.name == device.name]
     return 0 < len(health.nvlinks_active or ()) < max(twins)

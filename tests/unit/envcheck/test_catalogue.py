@@ -14,6 +14,7 @@ from envcheck.checks import CHECKS, TOPICS, Check
 from envcheck.compat import cuda_error, cudnn_version_text, version_key
 from envcheck.gputests.proofs import PROOFS
 from envcheck.tables import load_table, parse_subset
+from envcheck.xid import xid_catalogue, xid_meaning
 
 PACKAGE = Path(envcheck.__file__).parent
 # Scripts match on these: ids are added, never renamed or removed.
@@ -58,11 +59,20 @@ def test_every_row_of_the_compatibility_tables_has_its_source() -> None:
             assert row.get("source"), (name, row)
 
 
-@pytest.mark.parametrize("table", ["causes.toml", "compat.toml"])
+@pytest.mark.parametrize("table", ["causes.toml", "compat.toml", "xid.toml", "catalogue.toml"])
 def test_the_reader_for_python_3_10_reads_the_tables_as_a_toml_parser_does(table: str) -> None:
     tomllib = pytest.importorskip("tomllib")
     text = (PACKAGE / table).read_text(encoding="utf-8")
     assert parse_subset(text) == tomllib.loads(text)
+
+
+def test_every_xid_is_there_once_and_of_a_kind_that_is_judged() -> None:
+    rows = load_table("xid.toml")["xid"]
+    assert len({row["number"] for row in rows}) == len(rows)
+    kinds = {"application", "information", "memory", "bus", "nvlink", "reset", "action"}
+    assert {row["kind"] for row in rows} == kinds
+    assert xid_catalogue().startswith("https://docs.nvidia.com/")
+    assert (xid_meaning(79).kind, xid_meaning(13).kind, xid_meaning(7777).kind) == ("bus", "application", "unknown")
 
 
 def test_the_reader_refuses_what_is_not_a_key() -> None:

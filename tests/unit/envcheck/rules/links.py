@@ -12,9 +12,11 @@ WSL = change(gpu_host(), "driver", wsl=True)
 NO_DEVICES = change(gpu_host(), "nvml", devices=())
 
 
-def nvswitch(service: str | None, version: str | None = "570.124.06", error: str | None = None) -> Facts:
+def nvswitch(
+    service: str | None, version: str | None = "570.124.06", error: str | None = None, count: int = 1
+) -> Facts:
     """A machine with switches whose cards do not tell their fabric state."""
-    return gpu_host(fabric=FabricManager(4, service, version, error))
+    return replace(cards(*[{}] * count), fabric=FabricManager(4, service, version, error))
 
 
 FABRIC: list[Rule] = [
@@ -23,7 +25,8 @@ FABRIC: list[Rule] = [
     ("joined", "gpu-fabric", health(fabric_state=3), "ok", None),
     ("in progress", "gpu-fabric", without_cuda(health(fabric_state=2), 802), "fail", "cuda-fabric-manager"),
     ("not started", "gpu-fabric", without_cuda(health(fabric_state=1), 802), "fail", "cuda-fabric-manager"),
-    ("not joined, CUDA works", "gpu-fabric", health(fabric_state=1), "warn", "cuda-fabric-manager"),
+    ("not joined, CUDA works", "gpu-fabric", cards(*[{"fabric_state": 1}] * 2), "warn", "cuda-fabric-manager"),
+    ("one card alone, CUDA works", "gpu-fabric", health(fabric_state=1), "ok", None),
     (
         "one of two not joined",
         "gpu-fabric",
@@ -33,7 +36,7 @@ FABRIC: list[Rule] = [
     ),
     ("service runs", "gpu-fabric", nvswitch("active"), "ok", None),
     ("service failed", "gpu-fabric", without_cuda(nvswitch("failed"), 802), "fail", "cuda-fabric-manager"),
-    ("service down, CUDA works still", "gpu-fabric", nvswitch("inactive"), "warn", "cuda-fabric-manager"),
+    ("service down, CUDA works still", "gpu-fabric", nvswitch("inactive", count=2), "warn", "cuda-fabric-manager"),
     ("not installed", "gpu-fabric", without_cuda(nvswitch("unknown", None), 802), "fail", "cuda-fabric-manager"),
     ("service not told", "gpu-fabric", nvswitch(None, None, "no systemd here"), "ok", None),
     (
@@ -50,7 +53,14 @@ FABRIC: list[Rule] = [
         "fail",
         "cuda-fabric-manager",
     ),
-    ("another version, CUDA works", "gpu-fabric", nvswitch("active", "550.54.15"), "warn", "cuda-fabric-manager"),
+    ("another version, one card", "gpu-fabric", nvswitch("active", "550.54.15"), "ok", None),
+    (
+        "another version, two cards",
+        "gpu-fabric",
+        nvswitch("active", "550.54.15", count=2),
+        "warn",
+        "cuda-fabric-manager",
+    ),
 ]
 LINKS: list[Rule] = [
     ("all lanes", "gpu-pcie", gpu_host(), "ok", None),
@@ -105,14 +115,21 @@ LINKS: list[Rule] = [
     (
         "down on an NVSwitch machine",
         "gpu-nvlink",
-        health(nvlinks_active=(), nvlinks_inactive=(0,), fabric_state=3),
+        cards(*[{"nvlinks_active": (), "nvlinks_inactive": (0,), "fabric_state": 3}] * 2),
         "warn",
         "nccl-peer-to-peer",
     ),
     (
+        "one card of an NVSwitch machine",
+        "gpu-nvlink",
+        health(nvlinks_active=(), nvlinks_inactive=(0,), fabric_state=3),
+        "ok",
+        None,
+    ),
+    (
         "divided by MIG",
         "gpu-nvlink",
-        health(nvlinks_active=(), nvlinks_inactive=(0,), fabric_state=3, mig=True),
+        cards(*[{"nvlinks_active": (), "nvlinks_inactive": (0,), "fabric_state": 3, "mig": True}] * 2),
         "skip",
         None,
     ),

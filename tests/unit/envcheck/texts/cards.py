@@ -60,7 +60,7 @@ HEALTH: list[Text] = [
     (
         "gpu-fabric",
         change(
-            change(gpu_host(fabric=FabricManager(4, "failed")), "driver", module_version=None),
+            change(replace(cards({}, {}), fabric=FabricManager(4, "failed")), "driver", module_version=None),
             "nvml",
             driver_version=None,
         ),

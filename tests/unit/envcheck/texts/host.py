@@ -76,5 +76,8 @@ CONTAINER: list[Text] = [
     ("container-runtime", runtime(nvidia_runtime=False), ("in daemon.json",), ()),
     ("container-runtime", runtime(nvidia_runtime=False, daemon_json="/etc/d.json"), ("in /etc/d.json",), ()),
     ("container-capabilities", cpu_host(), ("no GPU is expected",), ()),
+    ("image-requirement", inside(gpu_host(), "gpu"), ("this image requires no driver",), ()),
+    ("image-requirement", inside(gpu_host(), "gpu", NVIDIA_DISABLE_REQUIRE="1"), ("switched off by NVIDIA_DIS",), ()),
+    ("image-requirement", inside(gpu_host(), "gpu", NVIDIA_REQUIRE_CUDA="cuda>=99"), ("cuda>=99", "CUDA 12.8"), ()),
 ]
 TEXTS = [*DRIVER, *CUDA, *CONTAINER]
