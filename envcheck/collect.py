@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from envcheck.facts import Cuda, Facts, KernelLog, Torch
+from envcheck.facts import Cuda, Facts, Torch
 from envcheck.probes.child import library_timeout
 from envcheck.probes.container import probe_container
 from envcheck.probes.cuda import finish_cuda, start_cuda
@@ -40,25 +41,26 @@ def collect(
     runner = runner or (run if root == Path("/") else no_programs)
     # The two library children work while the files are read.
     cuda_child, nvml_child = start_cuda(root, variables), start_nvml(root, variables)
-    container = probe_container(root)
-    seen = scan_hardware(root, container.request)
-    driver, runtime, memory = probe_driver(root), probe_runtime(root, variables), probe_memory(root)
-    kernel_log = probe_kernel_log(root, runner) if seen.cards else KernelLog(error="no card is visible on the PCI bus")
-    fabric, network = probe_fabric(root, runner), probe_network(root)
+    files = _files(root, variables, runner)
     timeout = library_timeout(variables)
     cuda, nvml = finish_cuda(cuda_child, timeout), finish_nvml(nvml_child, timeout)
+    hardware = with_libraries(files.hardware, cuda, nvml)
+    return replace(files, hardware=hardware, cuda=cuda, nvml=nvml, torch=_torch(variables, cuda) if torch else None)
+
+
+def _files(root: Path, variables: Mapping[str, str], runner: Runner) -> Facts:
+    """What is known without loading any library."""
+    container = probe_container(root)
+    hardware = scan_hardware(root, container.request)
     return Facts(
-        hardware=with_libraries(seen, cuda, nvml),
-        driver=driver,
-        cuda=cuda,
-        nvml=nvml,
-        torch=_torch(variables, cuda) if torch else None,
+        hardware=hardware,
+        driver=probe_driver(root),
         container=container,
-        runtime=runtime,
-        memory=memory,
-        network=network,
-        kernel_log=kernel_log,
-        fabric=fabric,
+        runtime=probe_runtime(root, variables),
+        memory=probe_memory(root),
+        network=probe_network(root),
+        kernel_log=probe_kernel_log(root, runner, cards=bool(hardware.cards)),
+        fabric=probe_fabric(root, runner),
         environment=probe_environment(variables),
         shadowing=probe_shadowing(variables),
         python=platform.python_version(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import ok, problem, skip
-from envcheck.checks.readings import cuda_works
 from envcheck.facts import Facts, NvmlDevice, Xid
 from envcheck.finding import Finding, Status
 from envcheck.presence import presence
@@ -67,10 +66,10 @@ def _status(xid: Xid, facts: Facts) -> Status:
 
 def _serious(xid: Xid, kind: str, device: NvmlDevice | None, facts: Facts) -> bool:
     """Whether the card is still as the message says; after a reset it answers again and counts from zero."""
-    # A container need not have been given the card that the machine's log speaks of.
+    # A lost card is on NVML's list no more. A container need not have been given the card that the log speaks of.
     gone = device is None and not facts.container.inside
     if kind == "bus":
-        return gone or not cuda_works(facts) or any(code in LOST for code in facts.nvml.device_codes)
+        return gone or any(code in LOST for code in facts.nvml.device_codes)
     if xid.number not in UNCORRECTED:
         return False
     faulty = device is not None and (device.ecc_uncorrected or device.remap_pending or device.remap_failure)

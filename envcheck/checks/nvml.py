@@ -10,6 +10,7 @@ from envcheck.finding import Finding
 from envcheck.presence import presence
 
 CHECK = "nvml"
+CRASHED = ("sudo dmesg | grep -i nvrm | tail   (what the driver says)", "sudo reboot")
 REFERENCE = "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html"
 
 
@@ -26,8 +27,7 @@ def nvml(facts: Facts) -> Finding:
     # NCCL and nvidia-smi are broken then, yet CUDA runs: a limit, not a failure.
     judge = warn if works else fail
     if seen.crash is not None:
-        fix = ("sudo dmesg | grep -i nvrm | tail   (what the driver says)", "sudo reboot")
-        return judge(CHECK, None, "NVML crashed or did not answer", crash_lines(seen.crash), fix, REFERENCE)
+        return judge(CHECK, None, "NVML crashed or did not answer", crash_lines(seen.crash), CRASHED, REFERENCE)
     if not seen.loaded:
         if not works:
             return skip(CHECK, "libnvidia-ml.so.1 does not load; see driver-library")

@@ -78,27 +78,21 @@ def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT,
 def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
     """Pure: the stages as facts."""
     value = ended.value
+    plain = ("python_version", "version", "cuda", "location", "libcuda", "error", "seconds")
     return Torch(
+        **{name: value("import", name) for name in plain},
         # An import that crashed did find a torch; one that raised ModuleNotFoundError for it did not.
         found=not str(value("import", "error")).startswith("ModuleNotFoundError: No module named 'torch'"),
-        python_version=value("import", "python_version"),
-        version=value("import", "version"),
-        cuda=value("import", "cuda"),
-        location=value("import", "location"),
-        libcuda=value("import", "libcuda"),
         architectures=tuple(value("import", "architectures") or ()),
         extensions=tuple(decode(Extension, item, "torch") for item in value("extensions", "extensions") or ()),
         extensions_left_out=value("extensions", "left_out") or 0,
-        error=value("import", "error"),
         torchvision=_torchvision(ended),
         cudnn=value("cudnn", "version"),
         cudnn_error=value("cudnn", "error"),
         cudnn_libraries=tuple(value("cudnn", "libraries") or ()),
         nccl=value("nccl", "version"),
         nccl_error=value("nccl", "error"),
-        all_reduces=tuple(
-            run for run in (_all_reduce(ended, "gloo"), _all_reduce(ended, "nccl-all-reduce")) if run is not None
-        ),
+        all_reduces=_all_reduces(ended),
         cuda_available=value("cuda", "available"),
         cuda_device_count=value("cuda", "device_count"),
         cuda_warning=value("cuda", "warning") or value("cuda", "error"),
@@ -106,7 +100,6 @@ def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
         cxx_compiler=value("compiler", "cxx_compiler"),
         python_header=value("compiler", "python_header"),
         crashes=crashes,
-        seconds=value("import", "seconds"),
     )
 
 
@@ -117,6 +110,11 @@ def _torchvision(ended: Ended) -> Torchvision | None:
     kept = values.get("nms")
     known = {key: values.get(key) for key in ("version", "requires_torch", "extension", "cuda_version", "error")}
     return Torchvision(nms=None if kept is None else tuple(kept), **known)
+
+
+def _all_reduces(ended: Ended) -> tuple[AllReduce, ...]:
+    runs = (_all_reduce(ended, stage) for stage in ("gloo", "nccl-all-reduce"))
+    return tuple(run for run in runs if run is not None)
 
 
 def _all_reduce(ended: Ended, stage: str) -> AllReduce | None:

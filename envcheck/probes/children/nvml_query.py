@@ -39,17 +39,21 @@ def main() -> None:
         version = "nvmlSystemGetCudaDriverVersion_v2"
         read(values, unread, "cuda_version", lambda: numbers(library, version, ctypes.c_int)[0])
     with emitter.stage("devices") as values:
-        count = ctypes.c_uint(0)
-        values["code"] = library.nvmlDeviceGetCount_v2(ctypes.byref(count))
-        values["devices"] = devices = []
-        values["failures"] = failures = []
-        for index in range(count.value):
-            handle = ctypes.c_void_p()
-            code = library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle))
-            if code == 0:
-                devices.append(_device(library, index, handle))
-            else:
-                failures.append({"index": index, "code": code})
+        values["devices"], values["failures"] = [], []
+        _list(library, values)
+
+
+def _list(library: Any, values: dict[str, Any]) -> None:
+    """Fills the lists one by one, so that an exception leaves what was read before."""
+    count = ctypes.c_uint(0)
+    values["code"] = library.nvmlDeviceGetCount_v2(ctypes.byref(count))
+    for index in range(count.value):
+        handle = ctypes.c_void_p()
+        code = library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle))
+        if code == 0:
+            values["devices"].append(_device(library, index, handle))
+        else:
+            values["failures"].append({"index": index, "code": code})
 
 
 def _device(library: Any, index: int, handle: ctypes.c_void_p) -> dict[str, Any]:

@@ -37,16 +37,17 @@ def test_a_device_count_of_cuda_is_told_with_its_names() -> None:
     assert "2 GPUs" in finding.summary and any("B" in line for line in finding.evidence)
 
 
+GONE = xid(79, pci="0000:65:00")
 UNREMAPPABLE = {"remap_failure": True}
 
 
 @pytest.mark.parametrize(
     ("facts", "code", "cause", "words"),
     [
-        (logged(xid(79)), 999, "gpu-fallen-off-bus", "Xid 79"),
-        (logged(xid(79)), 100, "gpu-fallen-off-bus", "Xid 79"),
-        (logged(xid(79)), 3, "gpu-fallen-off-bus", "Xid 79"),
-        (logged(xid(79)), 46, "gpu-fallen-off-bus", "Xid 79"),
+        (logged(GONE), 999, "gpu-fallen-off-bus", "Xid 79"),
+        (logged(GONE), 100, "gpu-fallen-off-bus", "Xid 79"),
+        (logged(GONE), 3, "gpu-fallen-off-bus", "Xid 79"),
+        (logged(GONE), 46, "gpu-fallen-off-bus", "Xid 79"),
         (logged(xid(95), facts=health(**UNREMAPPABLE)), 214, "gpu-memory-ecc", "Xid 95"),
         (health(**UNREMAPPABLE), 214, "gpu-memory-ecc", "row remapping failed"),
         (health(compute_mode=2), 46, "cuda-device-busy", "prohibited"),
@@ -54,9 +55,12 @@ UNREMAPPABLE = {"remap_failure": True}
         (health(mig=True), 101, "cuda-devices-masked", "0 MIG instances"),
         (health(fabric_state=2), 802, "cuda-fabric-manager", "in progress"),
         # A number that tells its cause itself is not talked over.
-        (logged(xid(79)), 803, "cuda-compat-mismatch", "803"),
-        (logged(xid(79)), 804, "cuda-forward-compat-unsupported", "804"),
+        (logged(GONE), 803, "cuda-compat-mismatch", "803"),
+        (logged(GONE), 804, "cuda-forward-compat-unsupported", "804"),
         (health(compute_mode=2), 34, "cuda-stub-library", "34"),
+        (replace(logged(GONE), environment={"CUDA_VISIBLE_DEVICES": "7"}), 100, "cuda-devices-masked", "=7"),
+        (replace(logged(GONE), environment={"CUDA_VISIBLE_DEVICES": "7"}), 999, "gpu-fallen-off-bus", "Xid 79"),
+        (logged(xid(79)), 999, "cuda-unknown-init", "999"),
         # A card that works by its own account explains nothing.
         (logged(xid(13)), 999, "cuda-unknown-init", "999"),
         (health(compute_mode=3), 46, "cuda-device-busy", "busy"),

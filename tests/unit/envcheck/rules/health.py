@@ -31,10 +31,17 @@ LOG: list[Rule] = [
     ("an injected error", "kernel-log", logged(xid(14)), "ok", None),
     ("79, not listed", "kernel-log", logged(xid(79, pci="0000:65:00")), "fail", "gpu-fallen-off-bus"),
     (
-        "79, nothing works",
+        "79, NVML lists nothing any more",
         "kernel-log",
-        logged(xid(79), facts=without_cuda(gpu_host(), 999)),
+        logged(xid(79), facts=change(without_cuda(gpu_host(), 999), "nvml", devices=())),
         "fail",
+        "gpu-fallen-off-bus",
+    ),
+    (
+        "79, answers again, CUDA is broken otherwise",
+        "kernel-log",
+        logged(xid(79), facts=without_cuda(gpu_host(), 803)),
+        "warn",
         "gpu-fallen-off-bus",
     ),
     (
