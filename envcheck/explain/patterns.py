@@ -59,8 +59,9 @@ def patterns() -> tuple[Pattern, ...]:
 def _numbered(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A row for each number of the table, which says once how programs print them."""
     for row in table["number"]:
-        number, rest = str(row["number"]), {key: value for key, value in row.items() if key != "number"}
-        yield {**rest, "text": table["frame"]["text"], "match": table["frame"]["match"].replace("NUMBER", number)}
+        frame, number = table[row["frame"]], str(row["number"])
+        rest = {key: value for key, value in row.items() if key not in ("frame", "number")}
+        yield {**rest, "text": frame["text"], "match": frame["match"].replace("NUMBER", number)}
 
 
 def parse(rows: Iterable[dict[str, Any]]) -> tuple[Pattern, ...]:

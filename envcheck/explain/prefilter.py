@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 from envcheck.explain.patterns import Pattern
 
-# The literals as a tree of their characters, so that the scan looks at each position once, whatever their number.
-Tree = dict[str, Any]
-END = ""
+
+@dataclass(slots=True)
+class Node:
+    """One character of literals, in a tree: the scan looks at each position once, however many literals there are.
+
+    `spaced`: white space may stand before it; `final`: a literal ends here.
+    """
+
+    spaced: bool = False
+    final: bool = False
+    rest: dict[str, Node] = field(default_factory=dict)
 
 
 class Prefilter:
@@ -18,12 +26,12 @@ class Prefilter:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._wanted: dict[bytes, list[Pattern]] = {}
-        tree: Tree = {}
+        root = Node()
         for pattern in patterns:
             for literal in pattern.text:
                 self._wanted.setdefault(_key(literal.encode()), []).append(pattern)
-                _insert(tree, literal)
-        self._expression = re.compile(_alternatives(tree).encode())
+                _insert(root, literal)
+        self._expression = re.compile(_expression(root).encode())
         self._prefixes: dict[bytes, tuple[Pattern, ...]] = {}
 
     def find(self, flat: bytes) -> Iterator[tuple[int, tuple[Pattern, ...]]]:
@@ -48,19 +56,23 @@ def _key(literal: bytes) -> bytes:
     return literal.replace(b" ", b"").replace(b"\t", b"")
 
 
-def _insert(tree: Tree, literal: str) -> None:
+def _insert(node: Node, literal: str) -> None:
+    spaced = False
     for character in literal:
-        tree = tree.setdefault(character, {})
-    tree[END] = {}
+        if character == " ":
+            spaced = True
+            continue
+        node = node.rest.setdefault(character, Node())
+        node.spaced, spaced = node.spaced or spaced, False
+    node.final = True
 
 
-def _alternatives(tree: Tree) -> str:
+def _expression(node: Node) -> str:
     branches = [
-        (r"[ \t]{0,9}" if character == " " else re.escape(character)) + _alternatives(rest)
-        for character, rest in tree.items()
-        if character != END
+        (r"[ \t]{0,9}" if following.spaced else "") + re.escape(character) + _expression(following)
+        for character, following in node.rest.items()
     ]
     if not branches:
         return ""
     joined = branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
-    return f"(?:{joined})?" if END in tree else joined
+    return f"(?:{joined})?" if node.final else joined

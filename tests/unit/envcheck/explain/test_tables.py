@@ -8,7 +8,7 @@ import pytest
 
 import envcheck.explain
 from envcheck.causes import causes
-from envcheck.explain.patterns import Pattern, parse, patterns
+from envcheck.explain.patterns import parse, patterns
 from envcheck.explain.prefilter import Prefilter
 from envcheck.tables import parse_subset
 
@@ -60,10 +60,15 @@ def test_an_unknown_key_of_a_row_is_refused() -> None:
         parse([row])
 
 
-def test_literals_that_overlap_or_begin_alike_are_all_found() -> None:
-    rows = [
-        {"cause": "user-code", "text": [text], "confidence": 0.9, "source": "x"}
-        for text in ("abcd", "abcdef", "cdefgh")
-    ]
-    found: list[Pattern] = [row for _, rows in Prefilter(parse(rows)).find(b"abcdefgh") for row in rows]
-    assert sorted({row.number for row in found}) == [0, 1, 2]
+@pytest.mark.parametrize(
+    ("texts", "scanned"),
+    [
+        (("abcd", "abcdef", "cdefgh"), b"abcdefgh"),
+        (("nvml error", "nvmlerror_unknown"), b"nvmlerror_unknown"),
+        (("a bc", "ab cd"), b"ab cd"),
+    ],
+)
+def test_literals_that_overlap_or_begin_alike_are_all_found(texts: tuple[str, ...], scanned: bytes) -> None:
+    rows = [{"cause": "user-code", "text": [text], "confidence": 0.9, "source": "invented"} for text in texts]
+    found = [row.number for _, patterns in Prefilter(parse(rows)).find(scanned) for row in patterns]
+    assert sorted(set(found)) == list(range(len(texts)))
