@@ -87,6 +87,7 @@ def _options(root: Path, site: Path, results: Path, uid: int, gid: int) -> dict[
     if images := os.environ.get("CIFAR10_NPZ"):
         volumes[str(Path(images).resolve())] = {"bind": "/cifar10.npz", "mode": "ro"}
         environment["CIFAR10_NPZ"] = "/cifar10.npz"
+    processors = os.cpu_count() or 1
     return {
         "volumes": volumes,
         "environment": environment,
@@ -97,6 +98,8 @@ def _options(root: Path, site: Path, results: Path, uid: int, gid: int) -> dict[
         "hostname": "tests",
         "extra_hosts": {"tests": "127.0.0.1"},
         "shm_size": SHARED_MEMORY,
+        # The other half is the host's: PyTorch's threads spin, and more of them than processors crawl.
+        "cpuset_cpus": f"{processors // 2}-{processors - 1}",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "init": True,
