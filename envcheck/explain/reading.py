@@ -11,8 +11,9 @@ from typing import BinaryIO
 PIECE = 1 << 18
 # Of a line longer than this many pieces only these and its end are looked at.
 LONGEST = 8
-# Lines of the piece before that are shown again with the next, so that what is wrapped is not cut apart there.
-OVERLAP = 3
+# Lines before and after a line by which its meaning is judged: each line is judged once, when these are there.
+AROUND = 12
+# Of an overlong line its last bytes are shown again with what follows.
 OVERLAP_BYTES = 4096
 # What is read to see whether a byte order mark is one: text of 16 or 32 bits has zero bytes, garbage may have none.
 HEAD = 256
@@ -36,30 +37,62 @@ BYTE_ARRAY = re.compile(rb'"MESSAGE"\s?:\s?\[\s?((?:\d{1,3}\s?,\s?){8,65536}\d{1
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive lines without terminal codes. `first` is the number of the first, counted from 1."""
+    """Consecutive lines without terminal codes, of which those from `start` to before `stop` are to be judged.
+
+    The others are their surroundings. `first` is the number of the first line, counted from 1.
+    """
 
     lines: list[bytes]
     first: int
+    start: int
+    stop: int
+
+
+class _Window:
+    """The lines that are at hand: judged ones that are still surroundings, then those that wait for theirs."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._first = 1
+        self._judged = 0
+
+    def add(self, lines: list[bytes], *, last: bool = False) -> Piece:
+        """The next lines, as a piece that judges all whose surroundings are complete; all of them with `last`."""
+        self._drop(self._judged - AROUND)
+        self._lines += lines
+        stop = len(self._lines) if last else max(self._judged, len(self._lines) - AROUND)
+        piece = Piece(list(self._lines), self._first, self._judged, stop)
+        self._judged = stop
+        return piece
+
+    def part(self, line: bytes) -> Piece:
+        """A part of an overlong line, which stands alone; the line's end follows as the next line."""
+        self._drop(len(self._lines))
+        return Piece([line], self._first, 0, 1)
+
+    def _drop(self, count: int) -> None:
+        if count > 0:
+            del self._lines[:count]
+            self._first += count
+            self._judged -= count
 
 
 def pieces(stream: BinaryIO, size: int = PIECE) -> Iterator[Piece]:
     """The whole of `stream`, in pieces of about `size` bytes. Raises OSError where reading fails."""
-    number, context, rest, parts = 1, list[bytes](), b"", 0
+    window, rest, parts = _Window(), b"", 0
     for data in iter(_decoded(stream, size), b""):
         rest += data
         end = rest.rfind(b"\n") + 1
         if end:
-            lines = _clean(rest[: end - 1]).split(b"\n")
-            yield Piece([*context, *lines], number - len(context))
-            number += len(lines)
-            context, rest, parts = [line[-OVERLAP_BYTES:] for line in lines[-OVERLAP:]], rest[end:], 0
+            yield window.add(_clean(rest[: end - 1]).split(b"\n"))
+            rest, parts = rest[end:], 0
         elif len(rest) > size:
-            parts += 1
-            if parts <= LONGEST:
-                yield Piece([_clean(rest)], number)
-            context, rest = [], rest[-OVERLAP_BYTES:]
-    if rest:
-        yield Piece([*context, *_clean(rest).split(b"\n")], number - len(context))
+            if parts == 0:
+                yield window.add([], last=True)
+            if parts < LONGEST:
+                yield window.part(_clean(rest))
+            rest, parts = rest[-OVERLAP_BYTES:], parts + 1
+    yield window.add(_clean(rest).split(b"\n") if rest else [], last=True)
 
 
 def _clean(data: bytes) -> bytes:

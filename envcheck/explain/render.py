@@ -8,8 +8,6 @@ from envcheck import SCHEMA_VERSION
 from envcheck.causes import cause as catalogued
 from envcheck.explain.match import Match
 
-# More than this of one evidence line tells nothing on a terminal.
-WIDTH = 300
 UNKNOWN = """envcheck explain: no known cause was recognised in this text
   It names no fault of the environment that envcheck knows. It may be one that it does not know, or a fault of
   the program itself.
@@ -41,7 +39,7 @@ def render_text(matches: tuple[Match, ...], *, colour: bool, empty: bool = False
 def _details(match: Match, colour: bool) -> list[str]:
     what = catalogued(match.cause).what
     lines = [f"{_bold(match.cause, colour)}: {what} (sure to {match.confidence:.0%})"]
-    lines.append(f"  seen  line {match.line}: {match.evidence[:WIDTH]}")
+    lines.append(f"  seen  line {match.line}: {match.evidence}")
     if match.caused_by is not None:
         return [*lines, f"  fix   likely caused by {match.caused_by}: fix that first"]
     lines.append(f"  why   {match.why}")

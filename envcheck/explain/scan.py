@@ -11,7 +11,7 @@ from envcheck.explain.mention import is_mention
 from envcheck.explain.patterns import Pattern
 from envcheck.explain.prefilter import Prefilter
 from envcheck.explain.reading import Piece
-from envcheck.explain.view import SPAN, Found, View
+from envcheck.explain.view import SPAN, WRAPPED, Found, View
 
 # A pattern whose literal is common in this text, but never what it asks for, is from then on looked for in whole lines
 # only, and in each form of line once. Forms keep numbers of up to three digits: Xids and CUDA's errors are among them.
@@ -49,16 +49,19 @@ class Scanner:
 
     def _scan(self, piece: Piece) -> None:
         # Line ends vanish, so that a message is found over the place where a terminal wrapped it.
-        stripped = [line.strip(MARGIN) for line in piece.lines]
+        lines = piece.lines[piece.start : piece.stop + WRAPPED]
+        stripped = [line.strip(MARGIN) for line in lines]
         ends = list(accumulate(map(len, stripped)))
         seen: set[tuple[int, int, int]] = set()
         view: View | None = None
         for offset, wanting in self._prefilter.find(b"".join(stripped).lower()):
             if all(pattern.number in self._hits for pattern in wanting):
                 continue
-            index = bisect_right(ends, offset)
-            line = piece.lines[index]
-            own = offset - ends[index] + len(stripped[index]) + len(line) - len(line.lstrip(MARGIN))
+            row = bisect_right(ends, offset)
+            index = piece.start + row
+            if index >= piece.stop:
+                break
+            own = offset - ends[row] + len(stripped[row]) + len(lines[row]) - len(lines[row].lstrip(MARGIN))
             for pattern in wanting:
                 key = (pattern.number, index, own // SPAN)
                 if pattern.number in self._hits or key in seen:

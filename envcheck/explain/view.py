@@ -8,17 +8,19 @@ from functools import cached_property
 from itertools import accumulate
 
 from envcheck.explain.prefix import split_prefix, without_prefix
+from envcheck.explain.reading import AROUND
 
 # What is looked at of one line: this many bytes on each side of where a literal was found.
 REACH = 1500
 # Hits closer together than this on one long line are looked at together.
 SPAN = 1000
-# Lines before and after that a wrapped message may continue on, and that `near` and the lines' meaning are judged by.
+# What is shown of a long line, in characters.
+SHOWN = 400
+# Lines before and after that a wrapped message may continue on.
 WRAPPED = 2
 # Widths, in bytes, at which terminals and programs wrap lines.
 NARROWEST = 20
 WIDEST = 400
-AROUND = 12
 AROUND_BYTES = 300
 LONG_NUMBER = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}|[0-9]{4,20}|0x[0-9a-fA-F]{1,20}")
 JSON_ESCAPES = {
@@ -53,7 +55,7 @@ class View:
         self._lines = lines
         self.index = index
         self.place = (index, offset // SPAN)
-        self._shown = segment(lines[index], offset)
+        self._shown, self._at = segment(lines[index], offset)
 
     @cached_property
     def raw(self) -> str:
@@ -112,11 +114,9 @@ class View:
         if not rest or next_prefix.strip() not in ("", prefix.strip()):
             return False
         around = self._lines[max(0, row - WRAPPED) : row + WRAPPED + 2]
-        width = (
-            max(len(line.rstrip()) for line in around if len(line) <= WIDEST) if len(self._lines[row]) <= WIDEST else 0
-        )
+        widths = [width for width in (len(line.rstrip()) for line in around) if width <= WIDEST]
         taken = len(self._lines[row].rstrip())
-        return taken >= NARROWEST and 0 < width < taken + 2 + len(rest.split(maxsplit=1)[0])
+        return NARROWEST <= taken <= WIDEST and max(widths) < taken + 2 + len(rest.split(maxsplit=1)[0])
 
     def _neighbour(self, row: int) -> tuple[str, str]:
         line = self._lines[row]
@@ -136,9 +136,9 @@ class View:
     def evidence(self, found: Found) -> str:
         """The line, or the lines a wrapped message stands on, as they stood."""
         if found.first == found.last == self.index:
-            return self.raw.rstrip()
+            return cut(self.raw.rstrip(), len(decoded(self._shown[: self._at])))
         rows = range(found.first, found.last + 1)
-        return " ".join((self.raw if row == self.index else decoded(self._lines[row][:REACH])).strip() for row in rows)
+        return cut(" ".join(decoded(self._lines[row][:REACH]).strip() for row in rows), 0)
 
 
 def decoded(line: bytes) -> str:
@@ -146,11 +146,26 @@ def decoded(line: bytes) -> str:
     return line.decode("utf-8", "replace").replace("\r", " ")
 
 
-def segment(line: bytes, offset: int) -> bytes:
-    """What a terminal would have shown on this line where `offset` points: progress bars rewrite it after a CR."""
+def segment(line: bytes, offset: int) -> tuple[bytes, int]:
+    """What a terminal would have shown on this line where `offset` points, and where in it that is.
+
+    Progress bars rewrite a line after a CR.
+    """
     start = max(0, offset - REACH, line.rfind(b"\r", 0, offset) + 1)
     end = line.find(b"\r", offset, offset + REACH)
-    return line[start : offset + REACH if end < 0 else end]
+    return line[start : offset + REACH if end < 0 else end], offset - start
+
+
+def cut(line: str, at: int) -> str:
+    """A long line's words around position `at`: no half word, which could be half a secret."""
+    if len(line) <= SHOWN:
+        return line
+    start, end = max(0, at - SHOWN // 3), max(0, at - SHOWN // 3) + SHOWN
+    left = line.find(" ", start, at) + 1 or at if start > 0 else 0
+    right = line.rfind(" ", at, end) if end < len(line) else len(line)
+    return (
+        ("... " if left else "") + line[left : right if right > left else end] + (" ..." if right < len(line) else "")
+    )
 
 
 def readable(text: str) -> str:
