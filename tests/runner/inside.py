@@ -100,6 +100,7 @@ def _options(root: Path, site: Path, results: Path, uid: int, gid: int) -> dict[
         "shm_size": SHARED_MEMORY,
         # The other half is the host's: PyTorch's threads spin, and more of them than processors crawl.
         "cpuset_cpus": f"{processors // 2}-{processors - 1}",
+        "cpu_shares": 256,  # of 1024: the host's tests wait for engines and servers, and go first when they do not
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "init": True,
