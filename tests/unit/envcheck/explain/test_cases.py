@@ -41,3 +41,10 @@ def test_the_evidence_is_the_line_as_it_stood() -> None:
     text = "start\n\njupyter-1  | \x1b[31mRuntimeError: No CUDA GPUs are available\x1b[0m  \nend\n"
     match = explain_text(text)[0]
     assert (match.line, match.evidence) == (3, "jupyter-1  | RuntimeError: No CUDA GPUs are available")
+
+
+def test_a_text_that_tells_more_than_its_cause_has_its_own_reason_and_fix() -> None:
+    match = explain_text("node1:1:9 [0] transport/net_ib.cc:700 NCCL WARN Call to ibv_reg_mr failed")[0]
+    catalogued = causes()[match.cause]
+    assert "memory" in match.why and match.why != catalogued.why
+    assert "memlock" in match.fix[0] and match.fix != catalogued.fix

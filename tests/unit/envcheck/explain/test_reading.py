@@ -44,6 +44,17 @@ def test_the_end_of_one_line_and_the_begin_of_another_are_not_put_together() -> 
     assert explain_text("2026-11-23 10:00:00 no kernel\n2026-11-23 10:00:01 image is available for download now") == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-23 10:00:00 all steps ran on the only GPU\n2026-11-23 10:00:01 out of memory: none",
+        "no kernel image\nis available",
+    ],
+)
+def test_lines_of_their_own_are_not_taken_for_a_wrapped_one(text: str) -> None:
+    assert explain_text(text) == ()
+
+
 def test_evidence_on_a_line_of_many_megabytes_is_cut_around_what_was_found() -> None:
     cause, line, evidence = only(b"a\n" + b"loss 0.1 " * 100_000 + FAULT.encode() + b" step 1" * 100_000)
     assert (cause, line) == ("cuda-devices-masked", 2)
