@@ -21,7 +21,7 @@ UUID = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F]{4,8}[0-9a-fA-F-]*(?:/\d+/\d+)?")
 INTERFACE = re.compile(r"\benx[0-9a-f]{12}\b")
 # Home directories of other users, whose names tell as much; /root names nobody.
 HOMES = re.compile(r"(?<![\w./-])/(?:home|Users)/(?!redacted-)[^/\s:'\"]+")
-# Fields with words of other programs. Elsewhere "9.10.2.21" is a version.
+# Fields with words of other programs. Elsewhere four numbers with dots are a version.
 MESSAGES = frozenset({"error", "stderr", "text", "reason", "unread", "cuda_warning", "cudnn_error", "nccl_error"})
 ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)"  # internet protocol version 4

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from envcheck.facts import Crash
-from envcheck.gputests.records import Records
+from envcheck.probes.records import Records
 
 TICK = 0.2
 STDERR_KEPT = 2000

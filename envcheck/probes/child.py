@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from envcheck.facts import Crash
+from envcheck.probes.records import Records
 
 STDERR_KEPT = 2000
 # cuInit brings up every card; without persistence mode eight of them take a while.
@@ -67,10 +67,13 @@ class Child:
         except subprocess.TimeoutExpired:
             timed_out = True
             stdout, stderr = _kill(self._process)
-        stages, open_stage = _read(stdout)
+        records = Records()
+        # A process that was killed may have left its last line unended.
+        for _ in records.feed(f"{stdout}\n".encode()):
+            pass
         if self._process.returncode == 0 and not timed_out:
-            return Ended(stages, None)
-        return Ended(stages, _crash(self._process.returncode, open_stage, stderr, timed_out))
+            return Ended(records.stages, None)
+        return Ended(records.stages, _crash(self._process.returncode, records.place, stderr, timed_out))
 
 
 def library_timeout(environ: Mapping[str, str]) -> float:
@@ -89,22 +92,6 @@ def start_bare(module: str, *arguments: str, environ: Mapping[str, str] | None =
 def start_hosted(python: str, module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:
     """Start `module` of this package in `python`, with the packages that are installed for it."""
     return Child([python, "-c", HOSTED.format(module), PACKAGE_PARENT, *arguments], environ)
-
-
-def _read(stdout: str) -> tuple[dict[str, dict[str, Any]], str]:
-    stages: dict[str, dict[str, Any]] = {}
-    open_stage = "start"
-    for line in stdout.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if "begin" in record:
-            open_stage = record["begin"]
-        elif "stage" in record:
-            stages[record["stage"]] = record["values"]
-            open_stage = f"after {record['stage']}"
-    return stages, open_stage
 
 
 def _crash(returncode: int | None, stage: str, stderr: str, timed_out: bool) -> Crash:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import random
-import re
 from typing import Any
 
 from envcheck.gputests.programs.harness import NotApplicable
+from envcheck.probes.children.torchvision_library import library_path
 
 BOXES = 400
 EXTENT = 400
@@ -68,5 +68,4 @@ def _extension() -> tuple[str, str]:
         found = importlib.metadata.distribution("torchvision")
     except importlib.metadata.PackageNotFoundError:
         raise NotApplicable("torchvision is not installed") from None
-    files = [str(path) for path in found.files or () if re.match(r"torchvision/_C[^/]*\.(so|pyd)$", str(path))]
-    return str(found.locate_file(files[0] if files else "torchvision/_C.so")), found.version
+    return library_path(found), found.version

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from envcheck.probes.children.emitter import Emitter, loaded_libraries
 from envcheck.probes.children.extensions import extensions
+from envcheck.probes.children.torchvision_library import library_path
 
 # The first use of eight cards without persistence mode takes long.
 COLLECTIVE_TIMEOUT = timedelta(seconds=60)
@@ -89,8 +90,7 @@ def _torchvision(torch: Any, _gpus: int, values: dict[str, Any]) -> None:
     values["version"] = distribution.version
     pins = (re.match(r"torch\s*\(?==\s*([^\s;)]+)", line) for line in distribution.requires or ())
     values["requires_torch"] = next((pin.group(1) for pin in pins if pin), None)
-    files = [str(path) for path in distribution.files or () if re.match(r"torchvision/_C[^/]*\.(so|pyd)$", str(path))]
-    path = str(distribution.locate_file(files[0] if files else "torchvision/_C.so"))
+    path = library_path(distribution)
     values["extension"] = path
     torch.ops.load_library(path)
     kept = torch.ops.torchvision.nms(torch.tensor(BOXES), torch.tensor(SCORES), 0.5)

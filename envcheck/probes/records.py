@@ -1,4 +1,4 @@
-"""The lines that a program writes (see probes/children/emitter.py), taken in as they arrive."""
+"""The lines that a program writes (see children/emitter.py), taken in as they arrive."""
 
 from __future__ import annotations
 
