@@ -11,10 +11,9 @@ from launcher.device import system_root
 from launcher.engine import ExecResult
 from launcher.environments import Environment, list_environments
 from launcher.errors import LauncherError, NotReadyError
-from launcher.findings import failure, report_of
+from launcher.findings import JUDGE, failure, report_of
 from launcher.lifecycle import find, require_running
 
-COMMAND = ("envcheck", "--json")
 BAD = ("fail", "crash", "warn")
 
 
@@ -90,7 +89,7 @@ def check(context: Context, name: str | None) -> Comparison:
         return Comparison(name, host, error, None)
     if environment is None:
         return Comparison(None, host, None, None)
-    result = context.engine.execute(environment.engine_name, COMMAND)
+    result = context.engine.execute(environment.engine_name, JUDGE)
     return Comparison(environment.name, host, None, _container(result))
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from launcher.engine import ExecResult
 from launcher.errors import NotReadyError
 
+# Its exit code and object are what `train` and `check` go by.
+JUDGE = ("envcheck", "--json")
+
 
 def report_of(result: ExecResult) -> dict[str, Any]:
     """The object that `envcheck --json` printed; empty when it could not say anything."""

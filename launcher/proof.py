@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from launcher.engine import Engine
 from launcher.errors import NotReadyError
@@ -12,14 +11,7 @@ from launcher.findings import failure, report_of
 COMMAND = ("envcheck", "gpu", "--kernel-only", "--json")
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """UUIDs of the GPUs on which a kernel ran."""
-
-    gpus: tuple[str, ...]
-
-
-def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> Proof:
+def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> None:
     """Run the proof in a container; raises NotReadyError with envcheck's cause when a GPU does not work.
 
     `attached` are the GPUs it was made with: UUIDs, indices where only those are known, or "all".
@@ -29,7 +21,6 @@ def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> Proof:
         raise failure(result, "the GPU cannot be used in the container", "   (--gpus none uses the CPU)")
     gpus = tuple(str(gpu.get("uuid", "")) for gpu in report_of(result).get("gpus", ()))
     _compare(tuple(attached), gpus)
-    return Proof(gpus)
 
 
 def _compare(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from launcher.context import Context
 from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
-from launcher.findings import failure
+from launcher.findings import JUDGE, failure
 from launcher.gpus import refuse_other_device
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
@@ -22,7 +22,6 @@ from launcher.spec import UpRequest
 from launcher.terminal import follow, on_terminal, run_in
 from launcher.up import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 
-GATE = ("envcheck", "--json")
 KILLED = 128 + 9
 
 
@@ -36,7 +35,7 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         refuse_other_device(running.name, found | {labels.GPUS: json.dumps(running.gpus)}, request.gpus, decision.gpu)
         context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
         if not request.skip_check:
-            judge_gate(context.engine.execute(running.engine_name, GATE))
+            judge_gate(context.engine.execute(running.engine_name, JUDGE))
         return _explained(context, run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus))))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
@@ -48,7 +47,7 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
     def check_and_train(plans: Plans) -> int:
         if not request.skip_check:
             context.progress.say("Checking the environment (envcheck)")
-            judge_gate(_run_once(context, plans, GATE))
+            judge_gate(_run_once(context, plans, JUDGE))
         return _train_once(context, plans, arguments)
 
     return on_free_gpus(lambda: make_plans(context, request, decision, image), check_and_train, plans)
