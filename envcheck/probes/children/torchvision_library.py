@@ -1,4 +1,4 @@
-"""Where torchvision's compiled operators lie: loading them by path saves the second that importing the package takes."""
+"""Where torchvision's compiled operators lie: loading them by path saves the second that its import takes."""
 
 from __future__ import annotations
 
