@@ -7,39 +7,24 @@ import re
 from envcheck.checks.answer import fail, skip
 from envcheck.checks.crashes import crash_lines
 from envcheck.compat import cuda_error
+from envcheck.explain import explain_text
 from envcheck.facts import Crash
 from envcheck.finding import Finding
 from envcheck.gputests.runner import Outcome
 
 LINES_OF_ERROR = 4
+# A proof has no user: what explain takes for a mistake in a program tells nothing here.
+USER_CODE = "user-code"
 HARDWARE = (
     "run it again with nothing else on the GPU: envcheck gpu --full",
     "wrong again: the card, its memory or its power supply is faulty; have it replaced",
-)
-# What PyTorch, cuDNN, torchvision and NCCL say where no number came with the error. The first match counts.
-TEXTS = (
-    (r"no kernel image|not compatible with devices with SM", "arch-unsupported"),
-    (r"out of memory|CUBLAS_STATUS_ALLOC_FAILED", "gpu-out-of-memory"),
-    (r"uncorrectable (ECC|NVLink)", "gpu-memory-ecc"),
-    (r"unsupported toolchain", "ptx-unsupported-toolchain"),
-    (r"driver on your system is too old|driver version is insufficient", "driver-too-old"),
-    (r"SUBLIBRARY_VERSION_MISMATCH|Could not load symbol cudnn|cudnn[^:]*: undefined symbol", "cudnn-shadowed"),
-    (r"cuDNN version incompatibility|conflicting cuDNN", "cudnn-shadowed"),
-    (r"torchvision::nms|torchvision/_C", "torchvision-mismatch"),
-    (r"Failed to find C compiler|Python\.h", "compiler-missing"),
-    (r"no socket interface found", "nccl-network-interface"),
-    (r"creating shared memory segment|No space left on device", "shm-too-small"),
-    (r"Duplicate GPU", "nccl-duplicate-gpu"),
-    (r"Mismatched NCCL version", "nccl-version-mismatch"),
-    (r"P2P is disabled between NVLINK", "nccl-peer-to-peer"),
-    (r"Watchdog caught collective operation timeout", "nccl-timeout"),
 )
 
 
 def cause_of(error: str, code: int | None = None) -> str | None:
     """The cause that a CUDA error number or, without a known one, the text tells; else None."""
     known = cuda_error(code).cause if code is not None else None
-    return known or next((cause for pattern, cause in TEXTS if re.search(pattern, error, re.IGNORECASE)), None)
+    return known or next((match.cause for match in explain_text(error) if match.cause != USER_CODE), None)
 
 
 def failed(check: str, name: str, what: str, stage: str, outcome: Outcome, on_hang: str | None = None) -> Finding:

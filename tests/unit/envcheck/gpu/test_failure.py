@@ -22,11 +22,7 @@ from envcheck.gputests.runner import Outcome
         ("The NVIDIA driver on your system is too old (found version 11040).", None, "driver-too-old"),
         ("cuDNN error: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", None, "cudnn-shadowed"),
         ("cuDNN version incompatibility: PyTorch was compiled against (9, 10, 2)", None, "cudnn-shadowed"),
-        (
-            "AttributeError: '_OpNamespace' 'torchvision' object: operator torchvision::nms",
-            None,
-            "torchvision-mismatch",
-        ),
+        ("AttributeError: '_OpNamespace' 'torchvision' object has no attribute 'nms'", None, "torchvision-mismatch"),
         ("OSError: torchvision/_C.so: undefined symbol: _ZN3c10", None, "torchvision-mismatch"),
         ("InductorError: RuntimeError: Failed to find C compiler. Please specify via CC", None, "compiler-missing"),
         ("Bootstrap : no socket interface found", None, "nccl-network-interface"),
