@@ -63,7 +63,9 @@ class DockerEngine:
                 raw = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
             except docker.errors.ImageNotFound:
                 return None
-        return Image(raw["Id"], raw["Config"].get("Labels") or {})
+        config = raw["Config"]
+        environment = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+        return Image(raw["Id"], config.get("Labels") or {}, environment)
 
     def containers(self, label: str) -> list[Container]:
         with self._translated():

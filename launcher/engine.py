@@ -23,10 +23,11 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image by its id, with the labels it carries."""
+    """An image by its id, with the labels it carries and the environment it gives its containers."""
 
     id: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

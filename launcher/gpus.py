@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envcheck.facts import Nvml
 from launcher import labels
 from launcher.attach import EVERY, VENDOR, Holders, HostGpu, attachments, choose_gpus, refuse_taken
 from launcher.device import ASKED_FOR_CPU
@@ -17,14 +18,20 @@ from launcher.spec import GpuRequest
 
 def host_gpus(info: EngineInfo, root: Path = Path("/")) -> tuple[HostGpu, ...]:
     """The GPUs by NVML, for a local engine on this machine (`root` is /), else by the names in its CDI specs."""
-    if info.local and root == Path("/"):
-        from envcheck.probes.nvml import probe_nvml
-
-        devices = probe_nvml().devices
-        if devices:
-            return tuple(HostGpu(device.index, device.uuid, device.name) for device in devices)
+    devices = host_nvml(info, root).devices
+    if devices:
+        return tuple(HostGpu(device.index, device.uuid, device.name) for device in devices)
     names = [device.partition("=")[2] for device in info.cdi_devices if device.startswith(VENDOR + "=")]
     return tuple(HostGpu(int(name), name) for name in names if name.isdecimal())
+
+
+def host_nvml(info: EngineInfo, root: Path = Path("/")) -> Nvml:
+    """What NVML says on the engine's host; nothing where that is not this machine (`root` is /)."""
+    if not (info.local and root == Path("/")):
+        return Nvml()
+    from envcheck.probes.nvml import probe_nvml
+
+    return probe_nvml()
 
 
 def devices_to_try(

@@ -1,22 +1,29 @@
-"""The proof that GPUs work: a kernel has run on each one inside the container."""
+"""The proof that GPUs work: what ran on each one inside the container."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from launcher.engine import Engine
+from launcher.engine import Engine, ExecResult
 from launcher.errors import NotReadyError
 from launcher.findings import failure, report_of
 
-COMMAND = ("envcheck", "gpu", "--kernel-only", "--json")
+# About a second, for an environment that is waited for.
+KERNEL = ("envcheck", "gpu", "--kernel-only", "--json")
+# The numbers of PyTorch too, before hours are spent on them.
+NUMBERS = ("envcheck", "gpu", "--quick", "--json")
 
 
 def prove_gpus(engine: Engine, name: str, attached: Sequence[str]) -> None:
-    """Run the proof in a container; raises NotReadyError with envcheck's cause when a GPU does not work.
+    """Run a kernel on each GPU of a container; raises NotReadyError as judge_proof does."""
+    judge_proof(engine.execute(name, KERNEL), attached)
 
-    `attached` are the GPUs it was made with: UUIDs, indices where only those are known, or "all".
+
+def judge_proof(result: ExecResult, attached: Sequence[str]) -> None:
+    """Raises NotReadyError with envcheck's cause when `result`, that of KERNEL or NUMBERS, says a GPU does not work.
+
+    `attached` are the GPUs the container was made with: UUIDs, indices where only those are known, or "all".
     """
-    result = engine.execute(name, COMMAND)
     if result.exit_code != 0:
         raise failure(result, "the GPU cannot be used in the container", "   (--gpus none uses the CPU)")
     gpus = tuple(str(gpu.get("uuid", "")) for gpu in report_of(result).get("gpus", ()))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from envcheck.explain import explain_text
 from launcher.engine import Container, Engine
 from launcher.errors import LauncherError, NotReadyError, TimedOutError
 
@@ -21,7 +22,7 @@ def wait_until_usable(
     """Return when `usable` says so.
 
     Raises NotReadyError as soon as the container has stopped, TimedOutError after `deadline` seconds; both carry
-    the container's last log lines.
+    the container's last log lines, and the cause that these show.
     """
     started = looked = time.monotonic()
     while not usable():
@@ -50,6 +51,10 @@ def _why_stopped(container: Container | None) -> str | None:
 
 
 def _with_logs(error: LauncherError, engine: Engine, name: str) -> LauncherError:
+    """The error with what the log shows to be its cause, where envcheck's catalogue knows it."""
     with suppress(LauncherError):
         error.log = engine.logs(name, LOG_LINES)
+    match = next(iter(explain_text(error.log)), None)
+    if match is not None:
+        error.cause_id, error.next_step = match.cause, match.fix[0]
     return error

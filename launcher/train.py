@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from launcher import labels
@@ -14,8 +14,10 @@ from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
 from launcher.findings import JUDGE, failure
 from launcher.gpus import refuse_other_device
+from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
+from launcher.proof import NUMBERS, judge_proof
 from launcher.provision import provisioned
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
@@ -35,19 +37,19 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         refuse_other_device(running.name, found | {labels.GPUS: json.dumps(running.gpus)}, request.gpus, decision.gpu)
         context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
         if not request.skip_check:
-            judge_gate(context.engine.execute(running.engine_name, JUDGE))
+            gate(context, running.gpus, lambda command: context.engine.execute(running.engine_name, command))
         return _explained(context, run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus))))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
     image = choose_image("jupyter", request.stack)
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, "jupyter", request.stack)
+    refuse_unmet_requirement(context, [plan for plan, _ in plans])
     prepare_project(context, request)
 
     def check_and_train(plans: Plans) -> int:
         if not request.skip_check:
-            context.progress.say("Checking the environment (envcheck)")
-            judge_gate(_run_once(context, plans, JUDGE))
+            gate(context, plans[0][1].gpus, lambda command: _run_once(context, plans, command))
         return _train_once(context, plans, arguments)
 
     return on_free_gpus(lambda: make_plans(context, request, decision, image), check_and_train, plans)
@@ -65,6 +67,15 @@ def _explained(context: Context, code: int) -> int:
         context.progress.say("launcher: the trainer was killed (SIGKILL); most often memory ran out")
         context.progress.say("  next: give a smaller --batch-size or free memory, and go on with --resume auto")
     return code
+
+
+def gate(context: Context, gpus: Sequence[str], run: Callable[[tuple[str, ...]], ExecResult]) -> None:
+    """envcheck, and with GPUs their numbers, each by `run` in the container; raises NotReadyError where one fails."""
+    context.progress.say("Checking the environment (envcheck)")
+    judge_gate(run(JUDGE))
+    if gpus:
+        context.progress.say("Checking what the GPU computes (envcheck gpu --quick)")
+        judge_proof(run(NUMBERS), gpus)
 
 
 def judge_gate(result: ExecResult) -> None:

@@ -19,6 +19,7 @@ from launcher.gpu_choice import devices_for
 from launcher.gpu_holders import start_with_gpus
 from launcher.gpus import refuse_other_device
 from launcher.host import identify_caller, memory_bytes
+from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
 from launcher.network import certificate_bundle
 from launcher.plan import FIRST_PORTS, Device, ImageChoice, Machine, plan_container
@@ -56,6 +57,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
         image = choose_image(request.mode.value, request.stack)
         plans = make_plans(context, request, decision, image)
         ensure_image(context, image, request.mode.value, request.stack)
+        refuse_unmet_requirement(context, [plan for plan, _ in plans])
         prepare_project(context, request)
         return on_free_gpus(
             lambda: make_plans(context, request, decision, image), lambda found: _start(context, request, found), plans
