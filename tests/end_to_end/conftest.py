@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import ROOT, RunLauncher, lacking
+from tests.end_to_end import private_image
 from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
 from tests.end_to_end.machines import Launch, Run, compile_driver, machine, remove_spec, write_spec
@@ -45,38 +46,15 @@ def private_engine() -> Iterator[PrivateEngine]:
 
 @pytest.fixture(scope="session")
 def private_jupyter_image(private_engine: PrivateEngine, request: pytest.FixtureRequest) -> str:
-    """Reference of the current jupyter image on the private engine, copied from the main one when it is another."""
-    from launcher.setup.build import image_reference
-    from launcher.setup.source import source_digest
-    from launcher.stacks import default_stack
-
-    stack = default_stack()
-    reference = image_reference(stack, "jupyter")
-    source = source_digest(stack, "jupyter")
-    if _source_of(private_engine, reference) != source:
-        copy_image(private_engine, request.getfixturevalue("jupyter_image"))
-        assert _source_of(private_engine, reference) == source
-    return reference
-
-
-def _source_of(engine: PrivateEngine, reference: str) -> str | None:
-    try:
-        template = '{{index .Config.Labels "gpu-launcher.source"}}'
-        return engine.docker("image", "inspect", "--format", template, reference)
-    except subprocess.CalledProcessError:
-        return None
-
-
-def copy_image(engine: PrivateEngine, reference: str) -> None:
-    """`docker save | docker load` from the machine's engine: minutes for 8 GB, so only when it changed."""
-    with subprocess.Popen([str(engine.client), "save", reference], stdout=subprocess.PIPE) as save:
-        load = subprocess.run(
-            [str(engine.client), "load", "--quiet"], stdin=save.stdout, env={**os.environ, **engine.environment()}
-        )
-    if save.returncode or load.returncode:
-        lacking(f"{reference} cannot be copied to the private engine (save {save.returncode}, load {load.returncode})")
-    # The image that carried the name before: nothing runs from it.
-    engine.docker("image", "prune", "--force")
+    """Reference of the current jupyter image on the private engine."""
+    if not private_image.is_current(private_engine):
+        request.getfixturevalue("jupyter_image")
+        try:
+            private_image.copy(private_engine)
+        except UnavailableError as error:
+            lacking(str(error))
+        assert private_image.is_current(private_engine)
+    return private_image.reference()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from launcher.errors import LauncherError
+from tests.end_to_end import private_image
 from tests.runner.engine import running_engine
 from tests.runner.images import build_images
 from tests.runner.packages import install_missing_programs
@@ -83,6 +84,8 @@ def _run(arguments: Arguments, results: Path) -> tuple[int, list[Summary]]:
     install_missing_programs()
     with running_engine(wanted=arguments.engine, strict=arguments.strict) as engine, ExitStack() as running:
         images = build_images() if engine else None
+        if images is not None and arguments.host == ():
+            private_image.prepare()
         inside = None
         if arguments.inside is not None and images is not None:
             inside = running.enter_context(

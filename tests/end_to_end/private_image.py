@@ -1,0 +1,53 @@
+"""The current jupyter image on the private engine: copied from the machine's own when it is another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from launcher.setup.build import image_reference
+from launcher.setup.source import source_digest
+from launcher.stacks import default_stack
+from tests.end_to_end.engine_programs import UnavailableError
+from tests.end_to_end.private_engine import PrivateEngine, cache_directory, private_engine
+
+
+def prepare() -> None:
+    """Before the first test: 8 GB written beside tests would slow down what they wait for.
+
+    Where the engine cannot run, its own tests say so.
+    """
+    try:
+        with private_engine(cache_directory(os.environ)) as engine:
+            if not is_current(engine):
+                print("Copying the image to the private engine (8 GB)", flush=True)
+                copy(engine)
+    except UnavailableError:
+        return
+
+
+def reference() -> str:
+    """The name of the image, on both engines."""
+    return image_reference(default_stack(), "jupyter")
+
+
+def is_current(engine: PrivateEngine) -> bool:
+    """Whether the image there was built from the present sources."""
+    template = '{{index .Config.Labels "gpu-launcher.source"}}'
+    try:
+        found = engine.docker("image", "inspect", "--format", template, reference())
+    except subprocess.CalledProcessError:
+        return False
+    return found == source_digest(default_stack(), "jupyter")
+
+
+def copy(engine: PrivateEngine) -> None:
+    """`docker save | docker load`: minutes for 8 GB. Raises UnavailableError."""
+    with subprocess.Popen([str(engine.client), "save", reference()], stdout=subprocess.PIPE) as save:
+        load = subprocess.run(
+            [str(engine.client), "load", "--quiet"], stdin=save.stdout, env={**os.environ, **engine.environment()}
+        )
+    if save.returncode or load.returncode:
+        raise UnavailableError(f"{reference()} cannot be copied (save {save.returncode}, load {load.returncode})")
+    # The image that carried the name before: nothing runs from it.
+    engine.docker("image", "prune", "--force")
