@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import docker
 
 from launcher import labels
-from tests.bench.environments import LAUNCHER, ROOT, bench
+from tests.bench.environments import LAUNCHER, bench
 from tests.bench.figure import Figure, median_seconds, quiet
 
 RUNS = 15
@@ -20,10 +20,6 @@ def figures() -> Iterator[Figure]:
     help_seconds = median_seconds(lambda: quiet(LAUNCHER, "--help"), RUNS)
     yield Figure("`launcher --help`", help_seconds, "s", 0.10, RUNS)
     yield Figure(f"`launcher ls`, {ENVIRONMENTS} environments", _listing(), "s", 0.25, RUNS)
-    doctor = str(ROOT / "bin/envcheck")
-    skipped = [word for topic in ("torch", "cudnn", "nccl") for word in ("--skip", topic)]
-    host = median_seconds(lambda: quiet(doctor, *skipped), RUNS)
-    yield Figure("`envcheck` on the host, without PyTorch", host, "s", 0.3, RUNS)
 
 
 def _listing() -> float:

@@ -21,11 +21,10 @@ from tests.bench.environments import Bench, bench
 from tests.bench.figure import Figure, interleaved, median_seconds, quiet, seconds
 
 RUNS = 5
-IN_IMAGE = 3
 
 
 def figures() -> Iterator[Figure]:
-    jupyter, ssh = (build_image(default_stack(), target, Progress()).reference for target in ("jupyter", "ssh"))
+    jupyter, _ = (build_image(default_stack(), target, Progress()).reference for target in ("jupyter", "ssh"))
     with bench() as own:
         token = own.directory / "token"
         token.write_text(secrets.token_urlsafe())
@@ -36,7 +35,6 @@ def figures() -> Iterator[Figure]:
         again = own.up("jupyter")
         twice = median_seconds(lambda: own.launcher("up", again["name"], "--mode", "jupyter"), RUNS)
         yield Figure("`up` of what runs already", twice, "s", 2.0, RUNS)
-    yield _doctor(ssh)
 
 
 def _up_jupyter(own: Bench) -> float:
@@ -81,22 +79,3 @@ def _plain_jupyter(image: str, token: Path) -> float:
     finally:
         container.remove(force=True, v=True)
         client.close()
-
-
-def _doctor(image: str) -> Figure:
-    """Inside the image, where PyTorch is: envcheck gives a verdict, collect_env prints versions."""
-
-    def inside(*command: str) -> float:
-        client = docker.from_env()
-        container = client.containers.run(image, ["sleep", "infinity"], detach=True, init=True)
-        try:
-            container.exec_run(list(command))
-            return seconds(lambda: container.exec_run(list(command)))
-        finally:
-            container.remove(force=True, v=True)
-            client.close()
-
-    doctor, collect = interleaved(
-        lambda: inside("envcheck"), lambda: inside("python", "-m", "torch.utils.collect_env"), IN_IMAGE
-    )
-    return Figure("`envcheck` with the PyTorch probe", doctor, "s", 1.5, IN_IMAGE, collect, "torch.utils.collect_env")
