@@ -18,7 +18,8 @@ def choose_image(target: str, stack_name: str | None = None) -> ImageChoice:
 
     stack = _stack(stack_name)
     require_lock(stack)
-    return ImageChoice(image_reference(stack, target), source_digest(stack, target))
+    source = source_digest(stack, target)
+    return ImageChoice(image_reference(stack, target, source), source)
 
 
 def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: str | None = None) -> None:
@@ -27,8 +28,7 @@ def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: 
 
     found = context.engine.image(image.reference)
     if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
-        reason = "it is not there yet" if found is None else "its sources changed"
-        context.progress.say(f"Building the image {image.reference} ({reason}); the first build takes some minutes")
+        context.progress.say(f"Building the image {image.reference}: the first build takes some minutes")
         build_image(
             _stack(stack_name),
             target,

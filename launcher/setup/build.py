@@ -38,9 +38,14 @@ class BuildResult:
     seconds: float
 
 
-def image_reference(stack: Stack, target: str) -> str:
-    """`gpu-launcher/TARGET:STACK`."""
+def latest_reference(stack: Stack, target: str) -> str:
+    """`gpu-launcher/TARGET:STACK`, which compose.yaml names: whatever was built last."""
     return f"gpu-launcher/{target}:{stack.name}"
+
+
+def image_reference(stack: Stack, target: str, source: str) -> str:
+    """`gpu-launcher/TARGET:STACK-DIGEST`: two versions of the launcher on one engine do not take each other's image."""
+    return f"{latest_reference(stack, target)}-{source[:12]}"
 
 
 def build_image(
@@ -57,9 +62,10 @@ def build_image(
     require_lock(stack)
     source = source_digest(stack, target)
     client = find_client(docker_host)
-    reference = image_reference(stack, target)
+    reference = image_reference(stack, target, source)
     identifier, built_from = _inspect(client, reference)
     if identifier and built_from == source:
+        _output(client, "image", "tag", reference, latest_reference(stack, target))
         return BuildResult(reference, identifier, source, built=False, seconds=time.monotonic() - started)
     require_disk(stack, client)
     mirrors = read_mirrors(Path("/"), os.environ)
@@ -67,7 +73,6 @@ def build_image(
     with progress.phase(f"image {target}"):
         _build(stack, target, source, root, client, mirrors, progress)
     current, _ = _inspect(client, reference)
-    _remove_replaced(client, target)
     return BuildResult(reference, current, source, built=True, seconds=time.monotonic() - started)
 
 
@@ -87,7 +92,7 @@ def require_disk(stack: Stack, client: BuildClient) -> None:
     host = client.docker_host or os.environ.get("DOCKER_HOST", "")
     if (host and not host.startswith("unix://")) or not root.exists():
         return
-    later = any(_inspect(client, image_reference(stack, target))[0] for target in TARGETS)
+    later = any(_inspect(client, latest_reference(stack, target))[0] for target in TARGETS)
     needed = LATER_BUILD_BYTES if later else FIRST_BUILD_BYTES
     free = shutil.disk_usage(root).free
     if free < needed:
@@ -102,7 +107,8 @@ def build_command(
 ) -> list[str]:
     """The docker arguments of one build."""
     arguments = ["build", "--network", "host", "--file", str(context / "images/Dockerfile"), "--target", target]
-    arguments += ["--tag", image_reference(stack, target)]
+    for reference in (image_reference(stack, target, source), latest_reference(stack, target)):
+        arguments += ["--tag", reference]
     values = {"ROOT_IMAGE": root, "STACK": stack.name, "DEBIAN": stack.debian, "SOURCE": source}
     for name, value in values.items():
         arguments += ["--build-arg", f"{name}={value}"]
@@ -120,7 +126,8 @@ def build_command(
 def _build(
     stack: Stack, target: str, source: str, root: str, client: BuildClient, mirrors: Mirrors, progress: Progress
 ) -> None:
-    progress.say(f"Building {image_reference(stack, target)}: the first build downloads about 3 GB")
+    reference = image_reference(stack, target, source)
+    progress.say(f"Building {reference}: the first build downloads about 3 GB")
     view = BuildProgress(progress, f"Building {target}")
     with tempfile.TemporaryDirectory(prefix="gpu-launcher-build-") as name:
         context = stage_context(stack, Path(name, "context"))
@@ -128,14 +135,7 @@ def _build(
         arguments = build_command(stack, target, source, root, mirrors, secrets, context)
         done = run_streaming(client.command(*arguments), view.line, environment=client.environment())
     if done.code:
-        raise build_error(done.tail, f"the image {image_reference(stack, target)} could not be built", progress)
-
-
-def _remove_replaced(client: BuildClient, target: str) -> None:
-    """Remove images of `target` that lost their name to a newer one; the engine keeps those a container still uses."""
-    filters = ["--filter", "dangling=true", "--filter", f"label=gpu-launcher.target={target}"]
-    for replaced in _output(client, "image", "ls", "--quiet", *filters).split():
-        _output(client, "image", "rm", replaced)
+        raise build_error(done.tail, f"the image {reference} could not be built", progress)
 
 
 def _inspect(client: BuildClient, reference: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def prepare() -> None:
 
 def reference() -> str:
     """The name of the image, on both engines."""
-    return image_reference(default_stack(), "jupyter")
+    return image_reference(default_stack(), "jupyter", source_digest(default_stack(), "jupyter"))
 
 
 def is_current(engine: PrivateEngine) -> bool:
@@ -49,5 +49,7 @@ def copy(engine: PrivateEngine) -> None:
         )
     if save.returncode or load.returncode:
         raise UnavailableError(f"{reference()} cannot be copied (save {save.returncode}, load {load.returncode})")
-    # The image that carried the name before: nothing runs from it.
-    engine.docker("image", "prune", "--force")
+    # Those of earlier sources: nothing runs from them.
+    for name in engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split():
+        if name != reference():
+            engine.docker("image", "rm", name)

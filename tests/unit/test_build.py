@@ -30,7 +30,8 @@ def test_the_command_names_everything_and_holds_no_secret_value(tmp_path: Path) 
     text = " ".join(command)
     for part in (
         "--target ssh",
-        "--tag gpu-launcher/ssh:cu128",
+        "--tag gpu-launcher/ssh:cu128-abc ",
+        "--tag gpu-launcher/ssh:cu128 ",
         "--build-arg SOURCE=abc",
         "--build-arg https_proxy ",
         "--build-arg ROOT_IMAGE=gpu-launcher/root:bookworm",
@@ -112,5 +113,6 @@ def test_links_to_one_program_are_tried_once(tmp_path: Path) -> None:
     assert [path for path in found if path.startswith(str(tmp_path))] == [real]
 
 
-def test_references() -> None:
-    assert image_reference(STACK, "jupyter") == "gpu-launcher/jupyter:cu128"
+def test_two_versions_of_the_launcher_on_one_engine_have_images_of_their_own() -> None:
+    assert image_reference(STACK, "jupyter", "0123456789abcdef") == "gpu-launcher/jupyter:cu128-0123456789ab"
+    assert image_reference(STACK, "jupyter", "f" * 64) != image_reference(STACK, "jupyter", "0" * 64)
