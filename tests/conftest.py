@@ -44,9 +44,11 @@ def lacking(what: str) -> NoReturn:
 
 
 def pytest_configure() -> None:
-    # A shell's background job ignores SIGINT, and so would every program that the tests start and interrupt.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell's background job ignores SIGINT, what nohup started SIGHUP, and so would every program that the tests
+    # start and interrupt.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
