@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from envcheck.causes import cause
 from envcheck.checks import BY_ID, TOPICS
@@ -24,6 +25,7 @@ def render_json(report: Report) -> str:
 
 def render_text(report: Report, *, colour: bool) -> str:
     """The whole text, without a trailing newline."""
+    report = replace(report, findings=tuple(map(_printable, report.findings)), reason=_on_one_line(report.reason))
     lines = [*_headline(report, colour), ""]
     for topic in TOPICS:
         found = [finding for finding in report.findings if BY_ID[finding.check].topic == topic]
@@ -36,6 +38,16 @@ def render_text(report: Report, *, colour: bool) -> str:
             lines += ["", f"{_paint('not looked at:', Status.SKIP, colour)} {finding.check}: {finding.summary}"]
             lines += _block("fix", finding.fix)
     return "\n".join(lines)
+
+
+def _printable(finding: Finding) -> Finding:
+    """Words of other programs and of recordings must neither break the lines nor steer the terminal."""
+    evidence, fix = map(_on_one_line, finding.evidence), map(_on_one_line, finding.fix)
+    return replace(finding, summary=_on_one_line(finding.summary), evidence=tuple(evidence), fix=tuple(fix))
+
+
+def _on_one_line(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() or ord(c) > 0x9F else " " for c in text)
 
 
 def _headline(report: Report, colour: bool) -> list[str]:

@@ -21,7 +21,7 @@ WORDS = {
     "CUDA driver initialization failed": "cuda-unknown-init",
 }
 
-
+REINSTALL = "pip install --force-reinstall torch torchvision   # its packages are incomplete or do not fit together"
 NOT_LOOKED_AT = "PyTorch was not looked at"
 
 
@@ -61,12 +61,14 @@ def torch_build(facts: Facts) -> Finding:
 
 def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     crash = crash_in(torch, "import", "start")
+    if crash is not None and crash.stage == "start":
+        fix = (f"{torch.python} -c 'import torch'   # must work; ENVCHECK_PYTHON names another Python",)
+        return fail(check, None, f"{torch.python} does not run as a Python", crash_lines(crash), fix)
     evidence = [f"python: {torch.python}", *(crash_lines(crash) if crash else [torch.error or "no reason reported"])]
     text = " ".join(evidence)
     evidence += setting(facts)
     if not setting(facts) and "cannot open shared object file" in text:
-        install = "pip install --force-reinstall torch torchvision   (a library of its packages is missing)"
-        return fail(check, None, "importing torch fails: a library is missing", evidence, (install,))
+        return fail(check, None, "importing torch fails: a library is missing", evidence, (REINSTALL,))
     cudnn = lying_in_it(facts, "libcudnn")
     # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
     if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
@@ -75,7 +77,10 @@ def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
         return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, fix)
     # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
     shadowed = setting(facts) and re.search(r"undefined symbol|cannot open shared object|version `", text)
-    return fail(check, "library-shadowed" if shadowed else None, "importing torch fails", evidence)
+    if shadowed:
+        return fail(check, "library-shadowed", "importing torch fails", evidence)
+    whole = (f"{torch.python} -c 'import torch'   # shows the whole error", REINSTALL)
+    return fail(check, None, "importing torch fails", evidence, whole)
 
 
 def torch_cuda(facts: Facts) -> Finding:

@@ -18,6 +18,7 @@ from envcheck.gputests.progress import Progress
 from envcheck.gputests.proofs import documentation
 from envcheck.gputests.prove import Proven, prove
 from envcheck.judge import ORDER
+from envcheck.usage import Parser
 
 EPILOG = """proofs, and the lowest level that runs each:
 {proofs}
@@ -51,8 +52,8 @@ def main(argv: list[str]) -> int:
     return {"ok": OK, "warn": OK, "no-gpu": COULD_NOT_CHECK}.get(proven.verdict, FAILED)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="envcheck gpu",
         description="Runs work on every visible GPU and compares the numbers.",
         epilog=EPILOG.format(proofs=documentation()),
