@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """A closed stream is as good as /dev/null; what the locale cannot write, a path of odd bytes, is written escaped."""
+    """A closed stream is as good as /dev/null; what the locale cannot write is written escaped."""
     # Left open until the process ends, as the streams themselves are.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -14,6 +14,7 @@ COLOURS = {Status.OK: "32", Status.WARN: "33", Status.FAIL: "31;1", Status.CRASH
 PROBLEMS = (Status.FAIL, Status.WARN, Status.CRASH)
 # What works only in part is told also where all is well.
 LIMITS = "with limits"
+NUMBERED = ("CUDA error ", "NVML error ")
 MARK_WIDTH = 6
 TOPIC_WIDTH = 10
 
@@ -56,10 +57,15 @@ def _headline(report: Report, colour: bool) -> list[str]:
     if report.verdict == "ok":
         return [f"envcheck: {_paint('OK', Status.OK, colour)}: every check that applies here passed"]
     if report.verdict == "unknown":
-        return [f"envcheck: {_paint('UNKNOWN', Status.CRASH, colour)}: not enough could be checked for a verdict"]
+        why = next((item for item in report.findings if item.status is Status.CRASH or item.check == "cuda-init"), None)
+        reason = f": {why.summary}" if why is not None else ""
+        text = f"not enough could be checked for a verdict{reason}"
+        return [f"envcheck: {_paint('UNKNOWN', Status.CRASH, colour)}: {text}"]
     status = Status.FAIL if report.verdict == "fail" else Status.WARN
     first = report.findings[0]
-    what = cause(report.root_cause).what if report.root_cause else first.summary
+    # What a bare number means is told by its cause; a warning's cause may speak of more than this.
+    numbered = report.verdict == "fail" and first.summary.startswith(NUMBERED)
+    what = cause(report.root_cause).what if report.root_cause and numbered else first.summary
     name = f" [{report.root_cause}]" if report.root_cause else ""
     lines = [f"envcheck: {_paint(status.value.upper(), status, colour)}: {what}{name}"]
     return [*lines, f"     fix: {first.fix[0]}"] if first.fix else lines

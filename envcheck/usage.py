@@ -57,7 +57,10 @@ def wrong_setting(environ: Mapping[str, str], *, torch: bool) -> tuple[str, str]
     for name, example in SECONDS.items():
         value = environ.get(name)
         if value and not _is_time(value):
-            return f"{name}={value} is no number of seconds above zero", f"unset {name}, or for example {name}={example}"
+            return (
+                f"{name}={value} is no number of seconds above zero",
+                f"unset {name}, or for example {name}={example}",
+            )
     python = environ.get("ENVCHECK_PYTHON")
     if torch and python and shutil.which(python, path=environ.get("PATH")) is None:
         following = "unset ENVCHECK_PYTHON, or set it to the path of the Python that has PyTorch"

@@ -49,7 +49,7 @@ def torch_build(facts: Facts) -> Finding:
     if torch.version is None:
         return _import_failed(check, torch, facts)
     evidence = [f"{torch.python} (Python {torch.python_version})", f"{torch.location}"]
-    if torch.cuda is None and "rocm" in torch.version:
+    if torch.cuda is None and (torch.hip or "rocm" in torch.version):
         return skip(check, f"torch {torch.version} is built for AMD GPUs")
     if torch.cuda is not None:
         return ok(check, f"torch {torch.version}, CUDA {torch.cuda}", evidence)
@@ -73,8 +73,8 @@ def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
     if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
         evidence += [f"in LD_LIBRARY_PATH: {path}" for path in cudnn[:4]]
-        fix = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
-        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, fix)
+        steps = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
+        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, steps)
     # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
     shadowed = setting(facts) and re.search(r"undefined symbol|cannot open shared object|version `", text)
     if shadowed:

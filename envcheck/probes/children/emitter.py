@@ -34,7 +34,7 @@ class Emitter:
 
 
 def loaded_libraries(name: str) -> list[str]:
-    """Real paths of the loaded files whose name contains `name`, from /proc/self/maps; none where it is not readable."""
+    """Real paths of the loaded files whose name contains `name`, by /proc/self/maps; none where it is hidden."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

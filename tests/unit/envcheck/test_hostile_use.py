@@ -25,9 +25,9 @@ def machine(tmp_path: Path) -> dict[str, str]:
     return {"ENVCHECK_ROOT": str(tmp_path / "root"), "ENVCHECK_INTERPRETER": sys.executable, "PATH": "/usr/bin:/bin"}
 
 
-def run(*arguments: str, shell: str = 'exec "$@"', cwd: Path | None = None, **environ: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error; `shell` may close or redirect streams."""
-    command = ["/bin/sh", "-c", shell, "sh", ENVCHECK, *arguments]
+def run(*arguments: str, through: str = 'exec "$@"', cwd: Path | None = None, **environ: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error; `through` may close or redirect streams."""
+    command = ["/bin/sh", "-c", through, "sh", ENVCHECK, *arguments]
     done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, errors="replace", timeout=60)
     return done.returncode, done.stdout, done.stderr
 
@@ -103,13 +103,13 @@ def test_a_reader_that_goes_and_a_stream_that_is_closed_are_no_error(
     arguments: tuple[str, ...], machine: dict[str, str]
 ) -> None:
     usual = run(*arguments, **machine)[0]
-    assert run(*arguments, shell='"$@" | head -n 1', **machine)[2].replace("proving", "") == ""
-    assert run(*arguments, shell='exec "$@" >&-', **machine)[::2] == (usual, "")
-    assert run(*arguments, shell='exec "$@" >&- 2>&-', **machine) == (usual, "", "")
+    assert run(*arguments, through='"$@" | head -n 1', **machine)[2].replace("proving", "") == ""
+    assert run(*arguments, through='exec "$@" >&-', **machine)[::2] == (usual, "")
+    assert run(*arguments, through='exec "$@" >&- 2>&-', **machine) == (usual, "", "")
 
 
 def test_a_full_disk_is_told(machine: dict[str, str]) -> None:
-    code, _, err = run("record", shell='exec "$@" > /dev/full', **machine)
+    code, _, err = run("record", through='exec "$@" > /dev/full', **machine)
     assert code == 3
     assert_two_lines(err, "No space left on device")
 
