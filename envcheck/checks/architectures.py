@@ -13,6 +13,7 @@ from envcheck.presence import capabilities
 
 CHECK = "torch-architectures"
 TORCH = "torch"
+MASK = "CUDA_VISIBLE_DEVICES"
 FLAG = re.compile(r"(?:(sm|compute)_)?(\d+?)\.?(\d)([af]?)")
 
 
@@ -69,7 +70,11 @@ def _fix(facts: Facts, flags: tuple[str, ...], capability: str) -> tuple[str, ..
     if facts.container.image is not None and facts.container.image.stack and older:
         return ("bin/launcher build --stack cu126   # on the host: a stack with code for older cards",)
     steps = cause("arch-unsupported").fix
-    return steps[:1] if older else steps[1:]
+    steps = steps[:1] if older else steps[1:]
+    usable = [str(index) for index, (_, has) in enumerate(capabilities(facts)) if supports(flags, has)]
+    if usable and MASK not in facts.environment:
+        return (f"export {MASK}={','.join(usable)}   # the cards that it has code for", *steps)
+    return steps
 
 
 def _flags(facts: Facts) -> tuple[tuple[str, ...], str]:

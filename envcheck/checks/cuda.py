@@ -135,9 +135,10 @@ def _without_library(code: int, steps: tuple[str, ...], facts: Facts) -> tuple[s
         return (*command, *steps[1:])
     if {"compat", "stubs"} & set(PurePath(facts.cuda.path or "").parts) or code != UNFIT:
         return steps[1:]
-    # From a place of the driver itself: a half-done upgrade, or libraries baked into an image.
-    last = steps[-1:] if facts.container.inside else steps[2:3]
-    return (*last, *(step for step in steps[1:] if step not in last))
+    # From a place of the driver itself: a half-done upgrade, or a library baked into an image.
+    baked = (f"rm {facts.cuda.path}   # and from the image: the driver's libraries come from the host",)
+    first = baked if facts.container.inside and facts.cuda.path else steps[2:3]
+    return (*first, *(step for step in steps[1:] if step not in first))
 
 
 def _explained(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
@@ -149,7 +150,7 @@ def _explained(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
         found = judge(facts)
         if found.status is Status.FAIL:
             evidence += found.evidence
-            return fail(CHECK, found.cause, f"CUDA error {code}: {found.summary}", evidence, found.fix)
+            return fail(CHECK, found.cause, f"{found.summary} (CUDA error {code})", evidence, found.fix)
         if found.status is Status.WARN:
             evidence += found.evidence[:3]
     return None
@@ -162,10 +163,10 @@ def _told_by_nvml(code: int, facts: Facts, evidence: list[str]) -> Finding | Non
         return None
     number = nvml_error(told)
     evidence.append(f"NVML returned {told} ({number.name})")
-    summary = f"CUDA error {code}: {cuda_error(code).text}"
     if told == NO_PERMISSION:
+        summary = f"the driver refuses this {'container' if facts.container.inside else 'user'} (CUDA error {code})"
         return fail(CHECK, "cuda-unknown-init", summary, evidence, refused(facts))
-    return fail(CHECK, number.cause, summary, evidence)
+    return fail(CHECK, number.cause, f"CUDA error {code}: {cuda_error(code).text}", evidence)
 
 
 def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from envcheck.causes import cause as catalogued
 from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_in, crash_lines
 from envcheck.checks.torch import imported
@@ -73,8 +74,10 @@ def _failed(check: str, run: AllReduce) -> Finding:
     if run.error is not None:
         text = f"the all-reduce over {run.backend} failed"
         cause = _cause(run.error)
-        judge = warn if cause in NOT_ITS_FAULT else fail
-        return judge(check, cause, text, run.error.splitlines()[:4], None if cause else DEBUG)
+        if cause in NOT_ITS_FAULT:
+            summary = f"no all-reduce over {run.backend}: {catalogued(cause).what}"
+            return warn(check, cause, summary, run.error.splitlines()[:4])
+        return fail(check, cause, text, run.error.splitlines()[:4], None if cause else DEBUG)
     return fail(check, None, f"the all-reduce over {run.backend} gave a wrong sum", [_line(run)], WRONG_SUM)
 
 

@@ -96,7 +96,7 @@ KERNEL: dict[str, Fault] = {
     "libcuda baked into an image": (
         inside(numbered(803, path=BAKED), "gpu"),
         "cuda-compat-mismatch",
-        "in a container: remove",
+        "rm /usr/lib/x86_64-linux-gnu/libcuda.so.535",
     ),
     "compat by the loader's list": (numbered(803, path=COMPAT), "cuda-compat-mismatch", "grep -rl -e compat"),
     "compat on GeForce, through a link": (

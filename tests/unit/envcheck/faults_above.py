@@ -99,7 +99,7 @@ TWO: dict[str, Fault] = {
     "an old card beside, and another program's memory": (
         replace(several(ADA, card("NVIDIA GeForce GTX 1080")), torch=torch(all_reduces=(BUSY,))),
         "arch-unsupported",
-        "pip install --force-reinstall",
+        "export CUDA_VISIBLE_DEVICES=0 ",
     ),
     "busy, and nothing else": (replace(ADA, torch=torch(all_reduces=(BUSY,))), "gpu-out-of-memory", "nvidia-smi"),
     "libraries without a card": (

@@ -33,6 +33,14 @@ def test_what_fails_besides_is_marked_as_a_consequence_or_is_a_fault_of_its_own(
             assert finding.fix, finding
 
 
+def test_the_same_fault_seen_from_another_side_is_no_second_fault() -> None:
+    for name in ("Fabric Manager is down", "a card that refuses work", "MIG without an instance", "faulty memory"):
+        report = judge(EVERY[name][0])
+        same = {item.check for item in report.findings if item.cause == report.root_cause}
+        assert same - {report.findings[0].check} == set(report.consequences), name
+        assert report.consequences, name
+
+
 def test_every_step_of_the_catalogue_can_be_pasted() -> None:
     """What follows a command stands behind "#", where a shell passes it over."""
     for row in causes().values():
