@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import io
 import json
 import os
@@ -21,6 +20,7 @@ from envcheck.recording import RecordingError, load_recording
 from envcheck.report import render_json, render_text
 from envcheck.usage import Parser, closest, refuse, wrong_setting
 
+DEBUG = "ENVCHECK_DEBUG"
 EPILOG = """commands:
   envcheck list [CHECK]            every check, or what one of them checks and why
   envcheck explain [FILE|-]        name the causes that a log or an error text shows, and their fix
@@ -43,11 +43,23 @@ def main(argv: list[str] | None = None) -> int:
         _leave_standard_output()
         return OK
     except OSError as error:
+        if error.filename is not None:
+            return _own_fault(error)
         _leave_standard_output()
         refuse(f"cannot write the result: {error.strerror or error}", "make room, or write to another place")
         return COULD_NOT_CHECK
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        return _own_fault(error)
+
+
+def _own_fault(error: Exception) -> int:
+    if os.environ.get(DEBUG):
+        raise error
+    following = f"{DEBUG}=1 envcheck ... shows where; please report it"
+    refuse(f"a fault of envcheck itself: {type(error).__name__}: {error}", following)
+    return COULD_NOT_CHECK
 
 
 def _prepare_streams() -> None:
@@ -121,6 +133,8 @@ def _print(report: Report, *, as_json: bool, plain: bool) -> None:
 
 
 def _list(argv: list[str]) -> int:
+    import inspect
+
     parser = Parser(prog="envcheck list", description="Lists the checks, or documents one.")
     parser.add_argument("check", nargs="?", metavar="CHECK")
     wanted = parser.parse_args(argv).check

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 import shutil
 import sys
@@ -48,6 +47,8 @@ def refuse(what: str, following: str) -> int:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """A question after the word that was probably meant."""
+    import difflib
+
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {found[0]}?" if found else None
 

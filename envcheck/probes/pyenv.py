@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from envcheck.compat import version_key
+from envcheck.probes.paths import entries
+
 # https://github.com/pyenv/pyenv#understanding-python-version-selection
 CHOICE = ".python-version"
 
@@ -12,13 +15,12 @@ CHOICE = ".python-version"
 def behind_shim(path: str, environ: Mapping[str, str]) -> str:
     """The Python that pyenv's `path` would start; `path` itself where it is none of pyenv's, or that is not known."""
     root = Path(path).parent.parent
-    if Path(path).parent.name != "shims" or not (root / "versions").is_dir():
-        return path
-    for name in _chosen(root, environ):
+    installed = entries(Path("/"), str(root / "versions")) if Path(path).parent.name == "shims" else ()
+    for name in _chosen(root, environ) if installed else ():
         # "3.11" stands for its newest patch release.
-        for place in sorted((root / "versions").glob(f"{name}*"), reverse=True):
-            if place.name == name or place.name.startswith(f"{name}."):
-                return str(place / "bin" / Path(path).name)
+        fitting = [version for version in installed if version == name or version.startswith(f"{name}.")]
+        if fitting:
+            return str(root / "versions" / max(fitting, key=version_key) / "bin" / Path(path).name)
     return path
 
 

@@ -13,12 +13,14 @@ from typing import Any
 from envcheck.codec import decode
 from envcheck.facts import AllReduce, Crash, Extension, Torch, Torchvision
 from envcheck.probes.child import Ended, start_hosted
+from envcheck.probes.paths import exists
 from envcheck.probes.pyenv import behind_shim
 
 MODULE = "envcheck.probes.children.torch_stages"
 STAGES = ("compiler", "extensions", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
 ON_THE_GPU = ("nccl-all-reduce", "cuda")
 TIMEOUT = 180.0
+HERE = Path("/")  # Pythons are looked for on this machine, whatever root the rest is read below
 
 
 def find_python(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
@@ -45,7 +47,7 @@ def _candidates(environ: Mapping[str, str]) -> list[str]:
     found = [str(Path(prefix) / "bin/python") for prefix in prefixes]
     on_path = (shutil.which(name, path=environ.get("PATH")) for name in ("python", "python3"))
     found += [behind_shim(path, environ) for path in on_path if path]
-    return list(dict.fromkeys(path for path in found if Path(path).exists()))
+    return list(dict.fromkeys(path for path in found if exists(HERE, path)))
 
 
 def _has_torch(python: Path, environ: Mapping[str, str]) -> bool:
@@ -58,7 +60,7 @@ def _has_torch(python: Path, environ: Mapping[str, str]) -> bool:
     # `pip install --user`, which a virtual environment does not see.
     base = environ.get("PYTHONUSERBASE") or f"{environ.get('HOME', '')}/.local"
     own = Path(base) / "lib" / python.resolve().name / "site-packages/torch/version.py"
-    return own.exists() and not (python.parent.parent / "pyvenv.cfg").exists()
+    return exists(HERE, str(own)) and not exists(HERE, str(python.parent.parent / "pyvenv.cfg"))
 
 
 def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True) -> Torch:

@@ -37,6 +37,8 @@ RULES: list[Rule] = [
 # What judges facts that are written down; the tests of probes, drivers and programs are slower and see no more.
 FILES = (
     "test_rules.py",
+    "test_first_line.py",
+    "test_healthy_machines.py",
     "test_cuda_rules.py",
     "test_finding_texts.py",
     "test_verdict.py",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from envcheck import cli
+from envcheck.facts import Facts
+from envcheck.probes.torch import find_python
 from envcheck.recording import LARGEST
 from tests.unit.envcheck.test_cli import BARE, REPOSITORY
 
@@ -127,6 +130,28 @@ def test_a_variable_that_makes_no_sense_is_wrong_usage(variable: str, value: str
     code, out, err = run(**machine, **{variable: value})
     assert (code, out) == (2, "")
     assert_two_lines(err, f"{variable}={value}", f"unset {variable}")
+
+
+def test_a_fault_of_its_own_is_told_as_one_and_its_place_on_request(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> Facts:
+        raise error
+
+    monkeypatch.setattr(cli, "examine", broken)
+    for error in (ValueError("of a test"), PermissionError(13, "Permission denied", "/secret")):
+        assert cli.main([]) == 3
+        assert_two_lines(capsys.readouterr().err, "a fault of envcheck itself", str(error))
+    monkeypatch.setenv("ENVCHECK_DEBUG", "1")
+    with pytest.raises(PermissionError):
+        cli.main([])
+
+
+def test_an_environment_that_cannot_be_looked_into_is_passed_over() -> None:
+    """By a name that is too long, which the system refuses as it does a directory that may not be entered."""
+    closed = f"/{'x' * 300}"
+    found = find_python({"VIRTUAL_ENV": closed, "CONDA_PREFIX": closed, "HOME": closed, "PATH": f"{closed}/shims"})
+    assert not any("xxx" in place for place in found[1])
 
 
 def test_a_variable_counts_only_where_it_is_used(machine: dict[str, str]) -> None:
