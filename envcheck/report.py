@@ -15,6 +15,9 @@ PROBLEMS = (Status.FAIL, Status.WARN, Status.CRASH)
 # What works only in part is told also where all is well.
 LIMITS = "with limits"
 NUMBERED = ("CUDA error ", "NVML error ")
+SEEN_OF_CONSEQUENCE = 2
+# Where none of a topic's checks is told by name, so many stand for all.
+MOST_TOLD = 2
 MARK_WIDTH = 6
 TOPIC_WIDTH = 10
 
@@ -76,7 +79,8 @@ def _topic_line(topic: str, found: list[Finding], colour: bool) -> str:
     in_order = sorted(found, key=lambda finding: list(BY_ID).index(finding.check))
     reached = [finding for finding in in_order if finding.status is worst]
     if worst is Status.OK:
-        reached = [finding for finding in reached if BY_ID[finding.check].told or LIMITS in finding.summary] or reached
+        important = [finding for finding in reached if BY_ID[finding.check].told or LIMITS in finding.summary]
+        reached = important or reached[:MOST_TOLD]
     # Why a check does not apply is told once; a problem's details follow below.
     told = reached[:1] if worst is Status.SKIP else reached
     return f"  {_mark(worst, colour)} {topic:<{TOPIC_WIDTH}} {'; '.join(finding.summary for finding in told)}"
@@ -90,12 +94,14 @@ def _mark(status: Status, colour: bool) -> str:
 def _details(finding: Finding, report: Report, colour: bool) -> list[str]:
     name = f" [{finding.cause}]" if finding.cause else ""
     lines = [f"{_paint(finding.status.value.upper(), finding.status, colour)} {finding.check}{name}: {finding.summary}"]
+    if finding.check in report.consequences:
+        # Told in short: it is the first fault that the user has to read about.
+        explained = report.root_cause or report.findings[0].check
+        after = f"  fix   likely caused by {explained}: fix that first, then run envcheck again"
+        return [*lines, *_block("seen", finding.evidence[:SEEN_OF_CONSEQUENCE]), after]
     if finding.cause is not None:
         lines.append(f"  why   {cause(finding.cause).why}")
     lines += _block("seen", finding.evidence)
-    if finding.check in report.consequences:
-        explained = report.root_cause or report.findings[0].check
-        return [*lines, f"  fix   likely caused by {explained}: fix that first, then run envcheck again"]
     lines += _block("fix", finding.fix)
     return [*lines, f"  docs  {finding.reference}"] if finding.reference else lines
 

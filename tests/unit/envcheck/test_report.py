@@ -57,7 +57,8 @@ def test_the_root_cause_comes_first_and_the_rest_as_its_consequences() -> None:
     assert [line.split()[1] for line in problems] == ["cuda-init", "nvml"]
     after = lines[lines.index(problems[1]) :]
     assert after[-1] == "  fix   likely caused by cuda-compat-mismatch: fix that first, then run envcheck again"
-    assert not any(line.startswith("  docs") for line in after)
+    assert not any(line.startswith(("  docs", "  why")) for line in after)
+    assert len(after) == 4, "what follows is told in short"
 
 
 def test_a_warning_beside_a_failure_that_does_not_explain_it_keeps_its_own_fix() -> None:
@@ -112,6 +113,13 @@ def test_the_first_line_says_what_is_wrong_here_and_not_all_that_the_cause_may_m
     # CUDA works: "CUDA cannot initialise", which this cause also stands for, would be wrong.
     limited = text(nvml(999, gpu_host())).splitlines()[0]
     assert limited == "envcheck: WARN: NVML error 999: unknown [cuda-unknown-init]"
+
+
+def test_a_topic_without_a_telling_check_is_short() -> None:
+    hidden = health(ecc_uncorrected=None, remap_pending=None)
+    shown = text(replace(hidden, kernel_log=KernelLog(error="hidden")))
+    line = next(line for line in shown.splitlines() if line.startswith("  ok     health"))
+    assert line.count(";") == 1
 
 
 def test_no_verdict_says_what_was_missing() -> None:
