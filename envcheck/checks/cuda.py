@@ -53,6 +53,7 @@ DRIVER_PLACES = {
     "/usr/lib64",
     "/usr/lib",
     "/usr/lib/wsl/lib",
+    "/usr/local/nvidia/lib64",
 }
 EVERY_NODE = "docker run --gpus all ...   # passes every device node, /dev/nvidia-uvm too"
 # https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/: KASLR can take the addresses that HMM asks for
@@ -157,7 +158,9 @@ def _explained(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
 
 
 def _told_by_nvml(code: int, facts: Facts, evidence: list[str]) -> Finding | None:
-    codes = (facts.nvml.init_code, *facts.nvml.device_codes)
+    # Beside cards that are listed, one that is refused is only somebody else's.
+    others = [number for number in facts.nvml.device_codes if number != NO_PERMISSION or not facts.nvml.devices]
+    codes = (facts.nvml.init_code, *others)
     told = next((number for number in codes if number in NVML_TELLS), None)
     if told is None:
         return None
@@ -185,10 +188,18 @@ def _no_device(code: int, facts: Facts, evidence: list[str]) -> Finding:
         identifier, summary, seen = no_devices(facts)
         return fail(CHECK, identifier, summary, [*evidence, *seen])
     summary = "CUDA sees no GPU" if code == 100 else "CUDA was asked for a GPU that is not there"
-    if MASK in facts.environment:
+    if MASK in facts.environment and not _names_a_card(facts):
         return fail(CHECK, "cuda-devices-masked", f"{summary}: {MASK}={facts.environment[MASK]!r}", evidence)
     fix = (*refused(facts), *cause("cuda-devices-masked").fix[1:])
     return fail(CHECK, "cuda-devices-masked", summary, evidence, fix if code == 100 else None)
+
+
+def _names_a_card(facts: Facts) -> bool:
+    """Whether the mask begins with a card that NVML lists: then it is not what hides every card."""
+    first = facts.environment[MASK].split(",")[0].strip()
+    if first.isdecimal():
+        return int(first) < len(facts.nvml.devices)
+    return bool(first) and any(device.uuid.startswith(first) for device in facts.nvml.devices)
 
 
 def _no_module(facts: Facts, evidence: list[str]) -> Finding:

@@ -180,6 +180,31 @@ DEVICE: dict[str, Fault] = {
         "cuda-devices-masked",
         "unset CUDA_",
     ),
+    "no device, and the mask is right": (
+        variables(numbered(100), CUDA_VISIBLE_DEVICES="0"),
+        "cuda-devices-masked",
+        "ls -l /dev/nvidia*",
+    ),
+    "no device, and the mask is right by its UUID": (
+        variables(numbered(100), CUDA_VISIBLE_DEVICES="GPU-1111,3"),
+        "cuda-devices-masked",
+        "ls -l /dev/nvidia*",
+    ),
+    "an index one too high": (
+        variables(numbered(100), CUDA_VISIBLE_DEVICES="1,0"),
+        "cuda-devices-masked",
+        "unset CUDA_",
+    ),
+    "a UUID of another machine": (
+        variables(numbered(100), CUDA_VISIBLE_DEVICES="GPU-2222"),
+        "cuda-devices-masked",
+        "unset CUDA_",
+    ),
+    "masked, and another card is somebody else's": (
+        variables(change(numbered(100), "nvml", device_codes=(4,)), CUDA_VISIBLE_DEVICES=""),
+        "cuda-devices-masked",
+        "unset CUDA_",
+    ),
     "no device, and nothing masks it": (numbered(100), "cuda-devices-masked", "ls -l /dev/nvidia*"),
     "a card that refuses work": (
         numbered(46, with_health(ADA, compute_mode=2)),
