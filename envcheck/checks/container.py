@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip, warn
-from envcheck.checks.readings import cuda_works
+from envcheck.checks.readings import cuda_works, start_with_gpu
 from envcheck.facts import Facts, Runtime
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
 
 NOTHING = ("", "void", "none")
-STARTED_WITHOUT = (
-    "docker run --gpus all ...   # start the container again with its GPU; or: bin/launcher up --gpus all",
-)
 CDI = ("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",)
 
 
@@ -85,8 +82,8 @@ def _not_given(check: str, facts: Facts, visible: str | None, evidence: list[str
         return fail(check, identifier, "this container should have a GPU, but the engine gave it none", evidence)
     summary = "the host has an NVIDIA card, but this container was started without it"
     if visible is not None:
-        return fail(check, "cuda-devices-masked", summary, evidence, STARTED_WITHOUT)
-    return fail(check, identifier, summary, evidence, (*STARTED_WITHOUT, *cause(identifier).fix))
+        return fail(check, "cuda-devices-masked", summary, evidence, start_with_gpu(facts))
+    return fail(check, identifier, summary, evidence, (*start_with_gpu(facts), *cause(identifier).fix))
 
 
 def container_capabilities(facts: Facts) -> Finding:

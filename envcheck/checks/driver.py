@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
-from envcheck.checks.readings import library_package
+from envcheck.checks.readings import library_package, start_with_gpu
 from envcheck.facts import Card, Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
@@ -140,4 +140,6 @@ def _not_mounted(check: str, facts: Facts, evidence: list[str]) -> Finding:
     nodes = ", ".join(facts.driver.device_nodes) or "none"
     evidence.append(f"device nodes: {nodes}")
     summary = "this container has the GPU's device nodes but not the driver's libraries"
-    return fail(check, "container-driver-libs-missing", summary, evidence)
+    # Apptainer shows every device node, and the libraries only when asked.
+    asked = start_with_gpu(facts) if "/.singularity.d" in " ".join(facts.container.evidence) else None
+    return fail(check, "container-driver-libs-missing", summary, evidence, asked)

@@ -7,6 +7,13 @@ from collections.abc import Iterable
 from envcheck.facts import Facts, NvmlDevice
 from envcheck.presence import driver_version
 
+DOCKER = "docker run --gpus all ..."
+# By the file that tells which kind of container it is.
+START = {
+    "/.singularity.d": "apptainer exec --nv ...",
+    "kubernetes.io": "kubectl edit pod ...   # resources: limits: nvidia.com/gpu: 1",
+    "/run/.containerenv": "podman run --device nvidia.com/gpu=all ...",
+}
 NO_DEVICES = "NVML lists no GPU whose condition could be read"
 
 
@@ -33,6 +40,13 @@ def library_package(facts: Facts, debian: str) -> tuple[str, ...]:
     """The command that installs a library of the driver, by the distribution; Ubuntu has one package a branch."""
     branch = (driver_version(facts) or "<branch>").split(".")[0]
     return (f"Debian: sudo apt install {debian}", f"Ubuntu: sudo apt install libnvidia-compute-{branch}")
+
+
+def start_with_gpu(facts: Facts) -> tuple[str, ...]:
+    """How a container of this kind is started with a GPU."""
+    signs = " ".join(facts.container.evidence)
+    command = next((command for sign, command in START.items() if sign in signs), DOCKER)
+    return (command if "   # " in command else f"{command}   # start the container again with its GPU",)
 
 
 def cuda_works(facts: Facts) -> bool:

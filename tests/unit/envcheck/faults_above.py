@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import Card, Crash, Cuda, Hardware, Memory, Nvml
+from envcheck.facts import Card, Container, Crash, Cuda, Hardware, Memory, Nvml
 from tests.unit.envcheck.faults import BAKED, BUSY, COMPAT, NO_GPU_WARNING, Fault, numbered, nvml, variables
 from tests.unit.envcheck.healthy import ADA, card, several
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
@@ -31,6 +31,26 @@ WHEEL: dict[str, Fault] = {
 }
 CONTAINER: dict[str, Fault] = {
     "started without a GPU": (bare_container(None), "container-no-gpu-runtime", "docker run --gpus all"),
+    "a pod without a GPU": (
+        replace(bare_container(None), container=Container(True, ("/run/secrets/kubernetes.io exists",))),
+        "container-no-gpu-runtime",
+        "kubectl edit pod ...   # resources",
+    ),
+    "Podman without a GPU": (
+        replace(bare_container(None), container=Container(True, ("/run/.containerenv exists",))),
+        "container-no-gpu-runtime",
+        "podman run --device nvidia.com/gpu=all ...   # start",
+    ),
+    "Apptainer without --nv": (
+        replace(ADA, cuda=LOST, nvml=NO_NVML, container=Container(True, ("/.singularity.d exists",))),
+        "container-driver-libs-missing",
+        "apptainer exec --nv",
+    ),
+    "Docker with nodes alone": (
+        replace(ADA, cuda=LOST, nvml=NO_NVML, container=Container(True, ("/.dockerenv exists",))),
+        "container-driver-libs-missing",
+        "on the engine's host",
+    ),
     "void": (bare_container(None, NVIDIA_VISIBLE_DEVICES="void"), "cuda-devices-masked", "docker run --gpus all"),
     "the launcher asked, the engine gave none": (bare_container(), "container-no-gpu-runtime", "bin/launcher setup"),
     "lost after a reload": (inside(nvml(999, numbered(999)), "gpu"), "container-lost-gpu", "bin/launcher down"),

@@ -7,10 +7,11 @@ import pytest
 from envcheck.causes import causes
 from envcheck.judge import judge
 from envcheck.report import render_text
-from tests.unit.envcheck.faults import FAULTS, Fault
+from tests.unit.envcheck.faults import KERNEL, Fault
 from tests.unit.envcheck.faults_above import FAULTS_ABOVE
+from tests.unit.envcheck.faults_device import DEVICE
 
-EVERY = {**FAULTS, **FAULTS_ABOVE}
+EVERY = {**KERNEL, **DEVICE, **FAULTS_ABOVE}
 
 
 @pytest.mark.parametrize("fault", EVERY.values(), ids=EVERY.keys())

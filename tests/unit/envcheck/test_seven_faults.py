@@ -158,7 +158,7 @@ def test_a_pod_without_a_gpu_on_a_node_with_one_is_a_container_that_was_started_
     machine.nodes = ()
     code, report, _ = machine.envcheck()
     assert (code, report["root_cause"]) == (1, "container-no-gpu-runtime")
-    assert report["findings"][0]["fix"][0].startswith("docker run --gpus all")
+    assert report["findings"][0]["fix"][0].startswith("kubectl edit pod")
 
 
 def test_the_compat_library_and_the_shadowing_directory_are_named_in_the_fix(fake_driver: Path, tmp_path: Path) -> None:
