@@ -112,6 +112,11 @@ DEVICE: dict[str, Fault] = {
         "arch-unsupported",
         "bin/launcher build --stack cu126",
     ),
+    "a card between those that the wheel has code for": (
+        gpu_host(capability="9.0", torch=torch(architectures=("sm_120", "sm_70"))),
+        "arch-unsupported",
+        "pip install --upgrade torch",
+    ),
     "a card newer than the wheel": (gpu_host(capability="13.0"), "arch-unsupported", "pip install --upgrade torch"),
     "an extension for another card": (
         replace(ADA, torch=torch(extensions=(Extension("flash_attn", "/s/f.so", ("sm_80a",)),))),
