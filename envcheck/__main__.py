@@ -12,6 +12,10 @@ elif sys.path[0] != PARENT:
     # Run by -m, the working directory came first: a json.py of the user's project must not be imported.
     del sys.path[0]
 
+# PYTHONPATH comes before the standard library, and an empty part of it means the working directory.
+STANDARD = os.path.dirname(os.path.abspath(os.__file__))  # noqa: PTH100, PTH120
+sys.path.sort(key=lambda place: place not in (PARENT, STANDARD, os.path.join(STANDARD, "lib-dynload")))  # noqa: PTH118
+
 from envcheck.cli import main  # noqa: E402
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import inspect
+import contextlib
+import io
 import json
 import os
 import sys
@@ -11,13 +12,15 @@ from pathlib import Path
 
 from envcheck import SCHEMA_VERSION, __version__
 from envcheck.checks import BY_ID, CHECKS, TOPICS
-from envcheck.codec import DecodeError, decode, encode
+from envcheck.codec import encode
 from envcheck.collect import collect, system_root
-from envcheck.exits import COULD_NOT_CHECK, OK, USAGE, exit_code
-from envcheck.facts import Facts
+from envcheck.exits import COULD_NOT_CHECK, OK, exit_code
 from envcheck.judge import Report, examine, judge
+from envcheck.recording import RecordingError, load_recording
 from envcheck.report import render_json, render_text
+from envcheck.usage import Parser, closest, refuse, wrong_setting
 
+DEBUG = "ENVCHECK_DEBUG"
 EPILOG = """commands:
   envcheck list [CHECK]            every check, or what one of them checks and why
   envcheck explain [FILE|-]        name the causes that a log or an error text shows, and their fix
@@ -30,18 +33,61 @@ exit codes: 0 ok, warnings, or no GPU; 1 a failure (with --strict also a warning
 
 def main(argv: list[str] | None = None) -> int:
     """Run `argv` (default: this process's arguments, without the program's name); returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    commands = {"list": _list, "record": _record, "gpu": _gpu, "explain": _explain}
+    _prepare_streams()
     try:
-        if argv and argv[0] in commands:
-            return commands[argv[0]](argv[1:])
-        return _check(argv)
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
-        # The reader has gone (`envcheck | head`); keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone (`envcheck | head`).
+        _leave_standard_output()
         return OK
+    except OSError as error:
+        if error.filename is not None:
+            return _own_fault(error)
+        _leave_standard_output()
+        refuse(f"cannot write the result: {error.strerror or error}", "make room, or write to another place")
+        return COULD_NOT_CHECK
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        return _own_fault(error)
+
+
+def _own_fault(error: Exception) -> int:
+    if os.environ.get(DEBUG):
+        raise error
+    following = f"{DEBUG}=1 envcheck ... shows where; please report it"
+    refuse(f"a fault of envcheck itself: {type(error).__name__}: {error}", following)
+    return COULD_NOT_CHECK
+
+
+def _prepare_streams() -> None:
+    """A closed stream is as good as /dev/null; what the locale cannot write is written escaped."""
+    # Left open until the process ends, as the streams themselves are.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave_standard_output() -> None:
+    """Keep the interpreter from complaining at its end about what could not be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(argv: list[str]) -> int:
+    command = argv[0] if argv else ""
+    wrong = wrong_setting(os.environ, torch=_needs_torch(argv)) if command not in ("list", "explain") else None
+    if wrong is not None:
+        return refuse(*wrong)
+    return COMMANDS[command](argv[1:]) if command in COMMANDS else _check(argv)
+
+
+def _needs_torch(argv: list[str]) -> bool:
+    return not {"--kernel-only", "--facts", "--help", "-h", "--version"} & set(argv)
 
 
 def _check(argv: list[str]) -> int:
@@ -50,22 +96,24 @@ def _check(argv: list[str]) -> int:
     if options.facts is None:
         report = examine(system_root(), only=only, skip=skipped)
     else:
-        facts = _load(Path(options.facts))
-        if facts is None:
+        try:
+            report = judge(load_recording(options.facts), only=only, skip=skipped)
+        except RecordingError as error:
+            refuse(f"cannot read {options.facts}: {error}", "write a recording with: envcheck record > FILE")
             return COULD_NOT_CHECK
-        report = judge(facts, only=only, skip=skipped)
     _print(report, as_json=options.json, plain=options.plain)
     return exit_code(report, strict=options.strict, require_gpu=options.require_gpu)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="envcheck",
         description="Says what is wrong with this GPU environment for PyTorch, why, and the command that fixes it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.words = tuple(COMMANDS)
     topics = ", ".join(TOPICS)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--only", action="append", default=[], metavar="TOPIC", choices=TOPICS, help=topics)
@@ -84,20 +132,10 @@ def _print(report: Report, *, as_json: bool, plain: bool) -> None:
     print(render_json(report) if as_json else render_text(report, colour=colour), flush=True)
 
 
-def _load(path: Path) -> Facts | None:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(document, dict) or not isinstance(document.get("facts"), dict):
-            raise DecodeError("it holds no object `facts`")
-        return decode(Facts, document["facts"])
-    except (OSError, ValueError) as error:
-        print(f"envcheck: cannot read {path}: {error}", file=sys.stderr)
-        print("  next: write a recording with: envcheck record > FILE", file=sys.stderr)
-        return None
-
-
 def _list(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="envcheck list", description="Lists the checks, or documents one.")
+    import inspect
+
+    parser = Parser(prog="envcheck list", description="Lists the checks, or documents one.")
     parser.add_argument("check", nargs="?", metavar="CHECK")
     wanted = parser.parse_args(argv).check
     if wanted is None:
@@ -106,15 +144,13 @@ def _list(argv: list[str]) -> int:
             print(f"{check.id:<24}{check.topic:<11}{first}")
         return OK
     if wanted not in BY_ID:
-        print(f"envcheck: there is no check {wanted!r}", file=sys.stderr)
-        print("  next: envcheck list", file=sys.stderr)
-        return USAGE
+        return refuse(f"there is no check {wanted!r}", closest(wanted, BY_ID) or "envcheck list")
     print(f"{wanted} (topic {BY_ID[wanted].topic})\n\n{inspect.getdoc(BY_ID[wanted].judge)}")
     return OK
 
 
 def _record(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="envcheck record", description="Writes what was seen, redacted, as JSON.")
+    parser = Parser(prog="envcheck record", description="Writes what was seen, redacted, as JSON.")
     parser.parse_args(argv)
     from envcheck.redact import redact
 
@@ -137,3 +173,6 @@ def _explain(argv: list[str]) -> int:
     from envcheck.explain.command import main as explain_main
 
     return explain_main(argv)
+
+
+COMMANDS = {"list": _list, "record": _record, "gpu": _gpu, "explain": _explain}

@@ -20,12 +20,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One PCI function of vendor 0x10de and class 03xx. `driver` is the kernel driver bound to it."""
+    """One PCI function of vendor 0x10de and class 03xx. `driver` is the kernel driver bound to it.
+
+    `slot_width` is how many lanes the port that it is plugged into has.
+    """
 
     address: str
     device: str
     pci_class: str
     driver: str | None
+    slot_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,8 @@ class AllReduce:
 class Torch:
     """PyTorch in a child process of `python`. `searched` says where it was looked for when `found` is False.
 
-    `extensions_left_out` is how many libraries, at least, were not read within the time limit.
+    `extensions_left_out` is how many libraries, at least, were not read within the time limit. `hip` is the ROCm
+    version of a build for AMD GPUs.
     """
 
     found: bool = False
@@ -175,6 +180,7 @@ class Torch:
     python_version: str | None = None
     version: str | None = None
     cuda: str | None = None
+    hip: str | None = None
     location: str | None = None
     architectures: tuple[str, ...] = ()
     extensions: tuple[Extension, ...] = ()

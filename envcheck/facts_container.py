@@ -41,7 +41,11 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The engine's files on a host. No engine is called. `cdi_devices` are names as nvidia.com/gpu=0."""
+    """The engine's files on a host. No engine is called. `cdi_devices` are names as nvidia.com/gpu=0.
+
+    `hook` is the toolkit's nvidia-container-runtime-hook: with it in its PATH Docker gives GPUs for `--gpus`, also
+    where no runtime is registered. https://docs.docker.com/engine/containers/gpu/
+    """
 
     docker_client: str | None = None
     engine_socket: str | None = None
@@ -53,3 +57,4 @@ class Runtime:
     cdi_devices: tuple[str, ...] = ()
     cdi_missing_paths: tuple[str, ...] = ()
     error: str | None = None
+    hook: str | None = None

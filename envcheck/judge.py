@@ -102,11 +102,13 @@ def _consequences(root: Finding | None, findings: list[Finding]) -> tuple[str, .
         return ()
     later = findings[findings.index(root) + 1 :]
     bad = (Status.FAIL, Status.WARN)
-    return tuple(item.check for item in later if item.status in bad and _explainable(BY_ID[item.check]))
+    return tuple(item.check for item in later if item.status in bad and _explained_by(root, item))
 
 
-def _explainable(check: Check) -> bool:
-    return check.on_gpu_path and not check.own_fault
+def _explained_by(root: Finding, item: Finding) -> bool:
+    check = BY_ID[item.check]
+    # What has the same cause is that fault seen from another side.
+    return check.on_gpu_path and (not check.own_fault or (item.cause is not None and item.cause == root.cause))
 
 
 def _verdict(facts: Facts, findings: list[Finding]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.compat import cuda_version_text, version_key
 from envcheck.facts import Extension, Facts
@@ -12,6 +13,7 @@ from envcheck.presence import capabilities
 
 CHECK = "torch-architectures"
 TORCH = "torch"
+MASK = "CUDA_VISIBLE_DEVICES"
 FLAG = re.compile(r"(?:(sm|compute)_)?(\d+?)\.?(\d)([af]?)")
 
 
@@ -27,11 +29,14 @@ def torch_architectures(facts: Facts) -> Finding:
         return skip(CHECK, "no card's compute capability is known")
     if not flags:
         return skip(CHECK, "no CUDA build of PyTorch whose architectures could be read")
-    for name, capability in cards:
-        if not supports(flags, capability):
-            summary = f"this PyTorch has no code for {name} (compute capability {capability})"
-            evidence = [f"{origin}: {' '.join(flags)}", f"the card: {capability}"]
-            return fail(CHECK, "arch-unsupported", summary, evidence)
+    without = [(name, capability) for name, capability in cards if not supports(flags, capability)]
+    if without:
+        name, capability = without[0]
+        summary = f"this PyTorch has no code for {name} (compute capability {capability})"
+        evidence = [f"{origin}: {' '.join(flags)}", *(f"{name}: {capability}" for name, capability in cards)]
+        # An old card that draws the screen beside one that computes is a limit, no failure.
+        judge = fail if len(without) == len(cards) else warn
+        return judge(CHECK, "arch-unsupported", summary, evidence, _fix(facts, flags, capability))
     listed = ", ".join(sorted({capability for _, capability in cards}))
     return ok(CHECK, f"PyTorch has code for compute capability {listed}", [f"{origin}: {' '.join(flags)}"])
 
@@ -56,6 +61,20 @@ def supports(flags: tuple[str, ...], capability: str) -> bool:
         if fits:
             return True
     return False
+
+
+def _fix(facts: Facts, flags: tuple[str, ...], capability: str) -> tuple[str, ...]:
+    """Older than everything in the wheel, or newer: the commands are different ones."""
+    own = [(int(found[2]), int(found[3])) for found in map(FLAG.fullmatch, flags) if found]
+    older = version_key(capability) < min(own, default=(0, 0))
+    if facts.container.image is not None and facts.container.image.stack and older:
+        return ("bin/launcher build --stack cu126   # on the host: a stack with code for older cards",)
+    steps = cause("arch-unsupported").fix
+    steps = steps[:1] if older else steps[1:]
+    usable = [str(index) for index, (_, has) in enumerate(capabilities(facts)) if supports(flags, has)]
+    if usable and MASK not in facts.environment:
+        return (f"export {MASK}={','.join(usable)}   # the cards that it has code for", *steps)
+    return steps
 
 
 def _flags(facts: Facts) -> tuple[tuple[str, ...], str]:
@@ -117,7 +136,7 @@ def _unfit(
     if not any(supports(item.ptx, capability) for item in items):
         summary = f"{name} has no code for {card} (compute capability {capability})"
         fix = (
-            "newer release: pip install --upgrade <its name>   (torchvision: together with torch)",
+            f"pip install --upgrade {name}   # by the name of its package; torchvision: together with torch",
             f"or build it for this card: TORCH_CUDA_ARCH_LIST={capability} pip install --no-binary :all: <its name>",
         )
         return warn(check, "arch-unsupported", summary, lines, fix)

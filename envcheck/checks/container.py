@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip, warn
-from envcheck.checks.readings import cuda_works
-from envcheck.facts import Facts
+from envcheck.checks.readings import cuda_works, start_with_gpu
+from envcheck.facts import Facts, Runtime
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
 
 NOTHING = ("", "void", "none")
+CDI = ("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",)
 
 
 def container_runtime(facts: Facts) -> Finding:
@@ -33,12 +35,23 @@ def container_runtime(facts: Facts) -> Finding:
     if runtime.cdi_missing_paths:
         evidence = [*runtime.cdi_specs, *(f"missing: {path}" for path in runtime.cdi_missing_paths[:5])]
         return warn(check, "container-cdi-unresolvable", "a CDI specification names files that are gone", evidence)
-    if not runtime.nvidia_runtime and not runtime.cdi_specs:
-        summary = "the NVIDIA Container Toolkit is installed, but the engine is not configured for it"
-        evidence = [f"toolkit: {runtime.toolkit}", f"no runtime `nvidia` in {runtime.daemon_json or 'daemon.json'}"]
-        return warn(check, "container-unknown-runtime", summary, evidence)
-    how = "CDI " + ", ".join(runtime.cdi_devices[:4]) if runtime.cdi_specs else "runtime nvidia"
-    return ok(check, f"containers can use the card ({how})", [f"engine: {engine}", *runtime.cdi_specs])
+    if runtime.nvidia_runtime or runtime.cdi_specs:
+        how = "CDI " + ", ".join(runtime.cdi_devices[:4]) if runtime.cdi_specs else "runtime nvidia"
+        return ok(check, f"containers can use the card ({how})", [f"engine: {engine}", *runtime.cdi_specs])
+    return _not_configured(check, runtime)
+
+
+def _not_configured(check: str, runtime: Runtime) -> Finding:
+    evidence = [f"toolkit: {runtime.toolkit}", f"no runtime `nvidia` in {runtime.daemon_json or 'daemon.json'}"]
+    if runtime.docker_client is None and runtime.engine_socket is None:
+        # Podman knows no daemon.json.
+        summary = "the NVIDIA Container Toolkit is installed, but there is no CDI specification for Podman"
+        return warn(check, "container-cdi-unresolvable", summary, evidence[:1], CDI)
+    if runtime.hook is not None:
+        summary = "containers can use the card, with limits: by --gpus, but not by --runtime=nvidia"
+        return ok(check, summary, [*evidence, f"hook: {runtime.hook}"])
+    summary = "the NVIDIA Container Toolkit is installed, but the engine is not configured for it"
+    return warn(check, "container-unknown-runtime", summary, evidence)
 
 
 def container_gpu(facts: Facts) -> Finding:
@@ -59,12 +72,18 @@ def container_gpu(facts: Facts) -> Finding:
     visible = facts.environment.get("NVIDIA_VISIBLE_DEVICES")
     if visible is not None:
         evidence.append(f"NVIDIA_VISIBLE_DEVICES={visible}")
-    if facts.container.request is None and visible in NOTHING:
-        summary = "the host has an NVIDIA card, but this container was started without it"
-        fix = ("start the container with: docker run --gpus all ...   (or bin/launcher up --gpus all)",)
-        return fail(check, "cuda-devices-masked", summary, evidence, fix)
-    summary = "this container should have a GPU, but the engine gave it none"
-    return fail(check, "container-no-gpu-runtime", summary, evidence)
+    return _not_given(check, facts, visible, evidence)
+
+
+def _not_given(check: str, facts: Facts, visible: str | None, evidence: list[str]) -> Finding:
+    identifier = "container-no-gpu-runtime"
+    # An engine that is asked for GPUs sets the variable, or refuses to start.
+    if facts.container.request is not None or (visible is not None and visible not in NOTHING):
+        return fail(check, identifier, "this container should have a GPU, but the engine gave it none", evidence)
+    summary = "the host has an NVIDIA card, but this container was started without it"
+    if visible is not None:
+        return fail(check, "cuda-devices-masked", summary, evidence, start_with_gpu(facts))
+    return fail(check, identifier, summary, evidence, (*start_with_gpu(facts), *cause(identifier).fix))
 
 
 def container_capabilities(facts: Facts) -> Finding:
@@ -83,10 +102,13 @@ def container_capabilities(facts: Facts) -> Finding:
     if not missing:
         return ok(check, f"driver capabilities: {value}")
     summary = f"NVIDIA_DRIVER_CAPABILITIES lacks {' and '.join(missing)}"
-    # What is really missing decides: a mount by other means may have brought the library.
-    harmful = "compute" in missing and not facts.cuda.loaded
-    judge = fail if harmful else warn
-    return judge(check, "container-capabilities-missing", summary, [f"NVIDIA_DRIVER_CAPABILITIES={value}"])
+    evidence = [f"NVIDIA_DRIVER_CAPABILITIES={value}"]
+    # What is really missing decides: CDI and Apptainer bring every library, whatever the variable says.
+    present = {"compute": facts.cuda.loaded, "utility": facts.nvml.loaded}
+    absent = [name for name in missing if not present[name]]
+    if not absent:
+        return ok(check, f"the driver's libraries are here, although {summary}", evidence)
+    return (fail if "compute" in absent else warn)(check, "container-capabilities-missing", summary, evidence)
 
 
 def ptx_compiler(facts: Facts) -> Finding:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from envcheck.causes import cause
 from envcheck.checks.answer import fail, ok, skip
+from envcheck.checks.readings import library_package, start_with_gpu
 from envcheck.facts import Card, Facts
 from envcheck.finding import Finding
 from envcheck.presence import presence, reached_container
 
 # https://docs.nvidia.com/cuda/wsl-user-guide/
 WSL_LIBRARIES = "/usr/lib/wsl/"
+# How the kernel's lines about modules that are not signed begin.
+REFUSED = ("Loading of", "Lockdown: ")
 # Numbers that cuInit returns only after it has reached a kernel module.
 ANSWERED = (0, 46, 214, 802, 803, 804)
 
@@ -63,14 +67,17 @@ def _not_loaded(check: str, facts: Facts, cards: list[Card]) -> Finding:
         evidence.append(f"nvidia.ko is installed for kernel {facts.driver.kernel}")
     else:
         evidence.append(f"no nvidia.ko was found for the running kernel {facts.driver.kernel}")
-    refused = [line for line in facts.kernel_log.driver_lines if line.startswith("Loading of")]
+    refused = [line for line in facts.kernel_log.driver_lines if line.startswith(REFUSED)]
     if refused:
         summary = "the kernel refused NVIDIA's module because of its signature"
         return fail(check, "driver-secure-boot", summary, [*evidence, refused[-1]])
     if facts.driver.secure_boot:
         evidence.append("Secure Boot is on: if modprobe says 'Key was rejected by service', that is the cause")
     summary = "the NVIDIA driver is installed, but its kernel module is not loaded"
-    return fail(check, "driver-not-loaded", summary, evidence)
+    steps = cause("driver-not-loaded").fix
+    # Nothing is to be built where the module is there for this kernel.
+    fix = ("sudo modprobe nvidia", *steps[1:]) if facts.driver.module_installed else steps
+    return fail(check, "driver-not-loaded", summary, evidence, fix)
 
 
 def _cards(cards: list[Card]) -> list[str]:
@@ -96,8 +103,7 @@ def driver_library(facts: Facts) -> Finding:
         return fail(check, "driver-library-mismatch", "driver libraries and kernel module differ in version", evidence)
     if facts.cuda.loaded and _hides_wsl(facts):
         summary = "a Linux driver library is in front of WSL's: inside WSL only the driver of Windows may be installed"
-        fix = ("sudo apt purge '*nvidia*'   (inside WSL), then from Windows: wsl --shutdown",)
-        return fail(check, "wsl-driver-libs-missing", summary, [f"libcuda: {facts.cuda.path}"], fix)
+        return fail(check, "wsl-driver-libs-missing", summary, [f"libcuda: {facts.cuda.path}"])
     if facts.cuda.loaded:
         return ok(check, "libcuda.so.1 loads", [f"libcuda: {facts.cuda.path}"] if facts.cuda.path else [])
     if facts.cuda.crash is not None:
@@ -123,8 +129,7 @@ def _not_found(check: str, facts: Facts) -> Finding:
     if facts.driver.module_version is None and not facts.nvml.loaded:
         return skip(check, "there is no driver to look into; see driver-module")
     summary = "the driver is loaded, but libcuda.so.1 is not installed"
-    fix = ("Debian: sudo apt install libcuda1", "Ubuntu: sudo apt install libnvidia-compute-<driver branch>")
-    return fail(check, "driver-missing", summary, evidence, fix)
+    return fail(check, "driver-missing", summary, evidence, library_package(facts, "libcuda1"))
 
 
 def _not_mounted(check: str, facts: Facts, evidence: list[str]) -> Finding:
@@ -135,4 +140,6 @@ def _not_mounted(check: str, facts: Facts, evidence: list[str]) -> Finding:
     nodes = ", ".join(facts.driver.device_nodes) or "none"
     evidence.append(f"device nodes: {nodes}")
     summary = "this container has the GPU's device nodes but not the driver's libraries"
-    return fail(check, "container-driver-libs-missing", summary, evidence)
+    # Apptainer shows every device node, and the libraries only when asked.
+    asked = start_with_gpu(facts) if "/.singularity.d" in " ".join(facts.container.evidence) else None
+    return fail(check, "container-driver-libs-missing", summary, evidence, asked)

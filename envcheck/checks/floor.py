@@ -38,7 +38,7 @@ def driver_is_new_enough(facts: Facts) -> Finding:
     floor = driver_floor(major)
     if floor is not None and version_key(version) < version_key(floor.driver):
         summary = f"driver {version} is older than {floor.driver}, the lowest for CUDA {major}"
-        return _too_old(summary, floor, origin)
+        return _too_old(facts, summary, floor, origin)
     return _cudnn(facts, version) or _enough(facts, version, floor, [origin])
 
 
@@ -64,7 +64,7 @@ def _by_cuda_version(facts: Facts, major: int, origin: str) -> Finding:
     text = cuda_version_text(supported)
     if supported // 1000 < major:
         floor = driver_floor(major)
-        return _too_old(f"the driver supports CUDA {text}, a wheel for CUDA {major} is used", floor, origin)
+        return _too_old(facts, f"the driver supports CUDA {text}, a wheel for CUDA {major} is used", floor, origin)
     enough = ok(CHECK, f"the driver supports CUDA {text}, enough for CUDA {major}", [origin])
     return _with_limits(facts, "the driver", [origin]) or enough
 
@@ -77,12 +77,18 @@ def _cudnn(facts: Facts, version: str) -> Finding | None:
         floor = cudnn_driver_floor(cudnn or 0, capability)
         if floor is not None and version_key(version) < version_key(floor.driver):
             summary = f"driver {version} is older than {floor.driver}, the lowest cuDNN supports on {name}"
-            return _too_old(summary, floor, f"cuDNN {cudnn}, compute capability {capability}")
+            return _too_old(facts, summary, floor, f"cuDNN {cudnn}, compute capability {capability}")
     return None
 
 
-def _too_old(summary: str, floor: Floor | None, origin: str) -> Finding:
-    return fail(CHECK, "driver-too-old", summary, [origin, f"published at {floor.source}" if floor else ""])
+def _too_old(facts: Facts, summary: str, floor: Floor | None, origin: str) -> Finding:
+    fix: tuple[str, ...] | None = None
+    if facts.driver.wsl:
+        fix = ("from Windows: update the NVIDIA driver, then: wsl --shutdown",)
+    elif facts.container.inside:
+        # The package manager in here is the image's.
+        fix = ("on the host: install a newer NVIDIA driver", "or use an image with a PyTorch build for an older CUDA")
+    return fail(CHECK, "driver-too-old", summary, [origin, f"published at {floor.source}" if floor else ""], fix)
 
 
 def _enough(facts: Facts, version: str, floor: Floor | None, evidence: list[str]) -> Finding:

@@ -23,7 +23,8 @@ def gpu_fabric(facts: Facts) -> Finding:
     """
     if not presence(facts).expected:
         return skip(CHECK, "no GPU is expected here")
-    joining = [device for device in facts.nvml.devices if device.health.fabric_state]
+    # Instances of a divided card use no NVLink: https://docs.nvidia.com/datacenter/tesla/mig-user-guide/
+    joining = [device for device in facts.nvml.devices if device.health.fabric_state and not device.mig]
     if not joining and not facts.fabric.switches:
         return skip(CHECK, "no NVSwitch and no card that joins a fabric")
     evidence = [f"{named(device)}: fabric {STATES.get(device.health.fabric_state or 0, '?')}" for device in joining]
@@ -59,7 +60,7 @@ def _service(facts: Facts) -> list[str]:
 def _fix(facts: Facts) -> tuple[str, ...]:
     branch = (driver_version(facts) or "<branch>").split(".")[0]
     return (
-        f"sudo apt install nvidia-fabricmanager-{branch}   (the version must equal the driver's)",
+        f"sudo apt install nvidia-fabricmanager-{branch}   # the version must equal the driver's",
         "sudo systemctl enable --now nvidia-fabricmanager, then: systemctl status nvidia-fabricmanager",
         "in a container or virtual machine: on the host",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import ok, skip, warn
-from envcheck.checks.readings import NO_DEVICES, named, why_unread
+from envcheck.checks.readings import NO_DEVICES, named, slot, why_unread
 from envcheck.facts import Facts, NvmlDevice
 from envcheck.finding import Finding
 
@@ -24,10 +24,10 @@ def pcie(facts: Facts) -> Finding:
     told = [device for device in devices if device.health.pcie_width and device.health.pcie_width_max]
     if not told:
         return skip(check, why_unread(devices, "pcie_width", "pcie_width_max"))
-    lines = [_link(device) for device in told]
-    narrow = next((device for device in told if _narrow(device)), None)
+    lines = [_link(device, facts) for device in told]
+    narrow = next((device for device in told if (device.health.pcie_width or 0) < _possible(device, facts)), None)
     if narrow is None:
-        return ok(check, "every card uses all its PCIe lanes", lines)
+        return ok(check, "every card uses all the PCIe lanes of its slot", lines)
     fix = ("power off, reseat the card or its riser cable; check the slot's settings in the firmware",)
     summary = f"{named(narrow)} uses fewer PCIe lanes than card and slot have"
     return warn(
@@ -35,15 +35,19 @@ def pcie(facts: Facts) -> Finding:
     )
 
 
-def _narrow(device: NvmlDevice) -> bool:
-    return (device.health.pcie_width or 0) < (device.health.pcie_width_max or 0)
+def _possible(device: NvmlDevice, facts: Facts) -> int:
+    """NVML's maximum is the card's: a slot with fewer lanes, as of two cards that share sixteen, is no fault."""
+    most, pci = device.health.pcie_width_max or 0, slot(device.health.pci or "")
+    widths = (card.slot_width for card in facts.hardware.cards if pci and slot(card.address) == pci)
+    return min(most, next(widths, None) or most)
 
 
-def _link(device: NvmlDevice) -> str:
-    health = device.health
+def _link(device: NvmlDevice, facts: Facts) -> str:
+    health, possible = device.health, _possible(device, facts)
     # An idle card lowers its generation to save power: only `envcheck gpu`, under load, can judge it.
     generation = f"generation {health.pcie_generation} of {health.pcie_generation_max} (lowered while idle)"
-    return f"{named(device)}: {health.pcie_width} of {health.pcie_width_max} lanes, {generation}"
+    limit = f" (its slot has {possible})" if possible < (health.pcie_width_max or 0) else ""
+    return f"{named(device)}: {health.pcie_width} of {health.pcie_width_max} lanes{limit}, {generation}"
 
 
 def nvlink(facts: Facts) -> Finding:
@@ -61,7 +65,10 @@ def nvlink(facts: Facts) -> Finding:
     lines = [_links(device) for device in linked]
     down = next((device for device in linked if _is_down(device, linked)), None)
     if down is not None:
-        fix = ("sudo nvidia-smi nvlink --status", "stop all jobs, then: sudo nvidia-smi --gpu-reset   (or reboot)")
+        fix = (
+            "sudo nvidia-smi nvlink --status",
+            "sudo nvidia-smi --gpu-reset   # after stopping all jobs; or: sudo reboot",
+        )
         return warn(check, "nccl-peer-to-peer", f"{named(down)} has NVLinks that are down", lines, fix)
     if not any(device.health.nvlinks_active for device in linked):
         return ok(check, "NVLink: not connected (no bridge)", lines)
@@ -73,8 +80,9 @@ def _is_down(device: NvmlDevice, linked: list[NvmlDevice]) -> bool:
     health = device.health
     if not health.nvlinks_inactive:
         return False
-    if health.fabric_state == FABRIC_COMPLETED and len(linked) > 1:
-        # A virtual machine that was given one card of such a machine has no partner for its links.
+    # A virtual machine that was given one card of such a machine has no partner for its links. Where some are up, the
+    # twins tell: there are models whose maker has turned a part of the links off.
+    if health.fabric_state == FABRIC_COMPLETED and len(linked) > 1 and not health.nvlinks_active:
         return True
     twins = [len(item.health.nvlinks_active or ()) for item in linked if item.name == device.name]
     return 0 < len(health.nvlinks_active or ()) < max(twins)

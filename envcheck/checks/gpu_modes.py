@@ -24,9 +24,12 @@ def compute_mode(facts: Facts) -> Finding:
     modes = [f"{named(device)}: {_mode(device)}" for device in devices if device.compute_mode is not None]
     if not modes:
         return skip(check, why_unread(devices, "compute_mode"))
-    refusing = next((device for device in devices if device.compute_mode == PROHIBITED), None)
-    if refusing is not None:
-        return fail(check, "cuda-device-busy", f"{named(refusing)} is set to refuse all compute work", modes)
+    refusing = [device for device in devices if device.compute_mode == PROHIBITED]
+    if refusing:
+        # A card that only draws the screen may be set so on purpose.
+        judge = fail if len(refusing) == len(devices) else warn
+        fix = (f"sudo nvidia-smi -i {refusing[0].index} -c 0   # back to the default compute mode",)
+        return judge(check, "cuda-device-busy", f"{named(refusing[0])} is set to refuse all compute work", modes, fix)
     return ok(check, "the compute mode of every card allows work", modes)
 
 
@@ -50,7 +53,8 @@ def mig(facts: Facts) -> Finding:
     evidence = [f"{named(device)}: {len(device.mig_uuids)} MIG instances" for device in divided]
     judge = warn if cuda_works(facts) else fail
     empty = [device for device in divided if not device.mig_uuids]
-    if empty:
+    # CUDA has found an instance where it works on nothing but divided cards, whatever NVML may list.
+    if empty and not (cuda_works(facts) and len(empty) == len(facts.nvml.devices)):
         summary = f"{named(empty[0])} is in MIG mode, but has no instance"
         return judge(check, "cuda-devices-masked", summary, evidence, _create(empty[0]))
     wrong = _wrong_name(facts, divided)
@@ -61,7 +65,7 @@ def mig(facts: Facts) -> Finding:
 
 def _create(device: NvmlDevice) -> tuple[str, ...]:
     return (
-        f"sudo nvidia-smi mig -i {device.index} -cgi 0 -C   (the profiles: nvidia-smi mig -i {device.index} -lgip)",
+        f"sudo nvidia-smi mig -i {device.index} -cgi 0 -C   # the profiles: nvidia-smi mig -i {device.index} -lgip",
         f"or leave MIG mode: sudo nvidia-smi -i {device.index} -mig 0",
     )
 

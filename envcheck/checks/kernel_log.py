@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from envcheck.checks.answer import ok, problem, skip
+from envcheck.checks.readings import slot
 from envcheck.facts import Facts, NvmlDevice, Xid
 from envcheck.finding import Finding, Status
 from envcheck.presence import presence
 from envcheck.xid import xid_catalogue, xid_meaning
 
 CHECK = "kernel-log"
-ALLOW = ("sudo envcheck --only health", "or for good: sudo usermod -aG adm $USER   (group adm or systemd-journal)")
-RESET = ("stop the programs that use the card, then: sudo nvidia-smi --gpu-reset   (or reboot)",)
+ALLOW = ("sudo envcheck --only health", "or for good: sudo usermod -aG adm $USER   # group adm or systemd-journal")
+RESET = ("sudo nvidia-smi --gpu-reset   # after stopping the programs that use the card; or: sudo reboot",)
 # What follows from a number by its kind, where the card works again; see _serious for where it does not.
 CAUSES = {"memory": "gpu-memory-ecc", "bus": "gpu-fallen-off-bus", "nvlink": "nccl-peer-to-peer"}
 HARMLESS = ("application", "information")
@@ -77,16 +78,8 @@ def _serious(xid: Xid, kind: str, device: NvmlDevice | None, facts: Facts) -> bo
 
 
 def _device(xid: Xid, facts: Facts) -> NvmlDevice | None:
-    at_slot = (item for item in facts.nvml.devices if item.health.pci and _slot(item.health.pci) == _slot(xid.pci))
+    at_slot = (item for item in facts.nvml.devices if item.health.pci and slot(item.health.pci) == slot(xid.pci))
     return next(at_slot, None)
-
-
-def _slot(pci: str) -> tuple[int, ...]:
-    """Domain, bus and device of "0000:65:00", "00000000:65:00.0" and the like."""
-    try:
-        return tuple(int(part.split(".")[0], 16) for part in pci.split(":"))
-    except ValueError:
-        return ()
 
 
 def _line(xid: Xid) -> str:

@@ -9,6 +9,7 @@ from envcheck.finding import Finding
 
 UNLIMITED = -1
 LOCKABLE = 64 << 20  # NCCL registers some MiB a connection; systems for InfiniBand set no limit at all.
+HOST_FIX = ("sudo mount -o remount,size=8G /dev/shm   # until the next start; a share of memory, not set aside",)
 ENOUGH = 1 << 30  # Docker gives 64 MiB; a few DataLoader workers or NCCL ranks need more than that.
 
 
@@ -24,7 +25,8 @@ def shared_memory(facts: Facts) -> Finding:
     size = _text(memory.shm_total)
     evidence = [f"/dev/shm: {size}, {_text(memory.shm_free or 0)} free"]
     if memory.shm_total < ENOUGH:
-        return warn(check, "shm-too-small", f"/dev/shm has only {size}", evidence)
+        fix = None if facts.container.inside else HOST_FIX
+        return warn(check, "shm-too-small", f"/dev/shm has only {size}", evidence, fix)
     return ok(check, f"/dev/shm has {size}", evidence)
 
 
@@ -42,7 +44,7 @@ def locked_memory(facts: Facts) -> Finding:
     if limit == UNLIMITED or limit >= LOCKABLE:
         return ok(check, f"memory may be locked ({'without limit' if limit == UNLIMITED else _text(limit)})")
     fix = (
-        "container: --ulimit memlock=-1   (compose: ulimits: memlock: -1)",
+        "container: --ulimit memlock=-1   # compose: ulimits: memlock: -1",
         "host: echo '* - memlock unlimited' | sudo tee /etc/security/limits.d/memlock.conf, then log in again",
     )
     evidence = [f"RLIMIT_MEMLOCK: {_text(limit)}", f"devices: {', '.join(facts.network.infiniband)}"]

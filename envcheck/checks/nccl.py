@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from envcheck.checks.answer import fail, ok, skip
+from envcheck.causes import cause as catalogued
+from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_in, crash_lines
 from envcheck.checks.torch import imported
 from envcheck.facts import AllReduce, Facts
@@ -16,8 +17,15 @@ CAUSES = (
     (re.compile(r"shared memory segment|/dev/shm|No space left on device", re.IGNORECASE), "shm-too-small"),
     (re.compile(r"Duplicate GPU", re.IGNORECASE), "nccl-duplicate-gpu"),
     (re.compile(r"Mismatched NCCL version", re.IGNORECASE), "nccl-version-mismatch"),
+    (re.compile(r"out of memory", re.IGNORECASE), "gpu-out-of-memory"),
+    (re.compile(r"busy or unavailable", re.IGNORECASE), "cuda-device-busy"),
+    (re.compile(r"no kernel image", re.IGNORECASE), "arch-unsupported"),
     (re.compile(r"timed? ?out|timeout", re.IGNORECASE), "nccl-timeout"),
 )
+# Another program has the card, or one card of several is not meant for this PyTorch: NCCL itself is not at fault.
+NOT_ITS_FAULT = ("gpu-out-of-memory", "cuda-device-busy", "arch-unsupported")
+WRONG_SUM = ("bin/envcheck gpu   # shows which card, or which path between two cards, is at fault",)
+DEBUG = ("run the program again with NCCL_DEBUG=INFO   # its last lines name the reason",)
 
 
 def nccl_version(facts: Facts) -> Finding:
@@ -51,7 +59,8 @@ def all_reduce(facts: Facts) -> Finding:
     crash = crash_in(torch, "gloo", "nccl-all-reduce")
     if crash is not None:
         lines = crash_lines(crash)
-        return fail(check, _cause(" ".join(lines)), "the all-reduce crashed", lines)
+        cause = _cause(" ".join(lines))
+        return fail(check, cause, "the all-reduce crashed", lines, None if cause else DEBUG)
     if not torch.all_reduces:
         return skip(check, "no all-reduce was run")
     for run in torch.all_reduces:
@@ -64,8 +73,12 @@ def all_reduce(facts: Facts) -> Finding:
 def _failed(check: str, run: AllReduce) -> Finding:
     if run.error is not None:
         text = f"the all-reduce over {run.backend} failed"
-        return fail(check, _cause(run.error), text, run.error.splitlines()[:4])
-    return fail(check, None, f"the all-reduce over {run.backend} gave a wrong sum", [_line(run)])
+        cause = _cause(run.error)
+        if cause in NOT_ITS_FAULT:
+            summary = f"no all-reduce over {run.backend}: {catalogued(cause).what}"
+            return warn(check, cause, summary, run.error.splitlines()[:4])
+        return fail(check, cause, text, run.error.splitlines()[:4], None if cause else DEBUG)
+    return fail(check, None, f"the all-reduce over {run.backend} gave a wrong sum", [_line(run)], WRONG_SUM)
 
 
 def _line(run: AllReduce) -> str:

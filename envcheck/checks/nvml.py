@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_lines
+from envcheck.checks.readings import library_package
 from envcheck.compat import has_open_module_only, nvml_error
 from envcheck.facts import Facts, NvmlDevice
 from envcheck.finding import Finding
 from envcheck.presence import presence
 
 CHECK = "nvml"
-CRASHED = ("sudo dmesg | grep -i nvrm | tail   (what the driver says)", "sudo reboot")
+NO_PERMISSION = 4
+NOT_STARTED = ("RmInitAdapter failed", "open kernel modules", "fallen off the bus")
+CRASHED = ("sudo dmesg | grep -i nvrm | tail   # what the driver says", "sudo reboot")
 REFERENCE = "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html"
 
 
@@ -31,18 +34,50 @@ def nvml(facts: Facts) -> Finding:
     if not seen.loaded:
         if not works:
             return skip(CHECK, "libnvidia-ml.so.1 does not load; see driver-library")
-        cause = "container-capabilities-missing" if facts.container.inside else "driver-missing"
-        return warn(CHECK, cause, "CUDA works, but libnvidia-ml.so.1 is missing", [seen.error or ""])
+        inside = facts.container.inside
+        cause = "container-capabilities-missing" if inside else "driver-missing"
+        fix = None if inside else library_package(facts, "libnvidia-ml1")
+        return warn(CHECK, cause, "CUDA works, but libnvidia-ml.so.1 is missing", [seen.error or ""], fix)
     if seen.init_code == 18:
         return skip(CHECK, "the libraries do not fit the kernel module; see driver-library")
     if seen.init_code:
-        return judge(CHECK, _cause(seen.init_code, facts), *_text(seen.init_code, facts))
-    if seen.device_codes:
-        code = seen.device_codes[0]
-        return fail(CHECK, _cause(code, facts), f"a GPU answers NVML with {nvml_error(code).name}", _list(facts))
+        fix = refused(facts) if seen.init_code == NO_PERMISSION else None
+        return judge(CHECK, _cause(seen.init_code, facts), *_text(seen.init_code, facts), fix)
+    # A card that belongs to somebody else, as where a scheduler hands them out, is none of this program's.
+    codes = [code for code in seen.device_codes if code != NO_PERMISSION or not works]
+    if codes:
+        code = codes[0]
+        evidence = [f"nvmlDeviceGetHandleByIndex returned {code}", *_list(facts)]
+        fix = refused(facts) if code == NO_PERMISSION else None
+        return fail(CHECK, _cause(code, facts), f"a GPU answers NVML with {nvml_error(code).name}", evidence, fix)
     if not seen.devices:
         return judge(CHECK, *no_devices(facts))
+    missing = _undriven(facts)
+    if missing is not None:
+        return missing
     return ok(CHECK, f"NVML lists {len(seen.devices)} GPU{'s' if len(seen.devices) != 1 else ''}", _list(facts))
+
+
+def _undriven(facts: Facts) -> Finding | None:
+    """A card that the kernel bound to the driver and the driver could not start, beside others that work.
+
+    By the kernel's log: where a scheduler hands out cards, NVML lists fewer than there are, and nothing is wrong.
+    """
+    bound = [card for card in facts.hardware.cards if card.driver == "nvidia"]
+    told = [line for line in facts.kernel_log.driver_lines if any(words in line for words in NOT_STARTED)]
+    listed = len(facts.nvml.devices)
+    if facts.container.inside or len(bound) <= listed or not told:
+        return None
+    identifier, _, seen = no_devices(facts)
+    summary = f"the driver drives {listed} of {len(bound)} NVIDIA cards"
+    return warn(CHECK, identifier, summary, [*seen, *_list(facts)])
+
+
+def refused(facts: Facts) -> tuple[str, ...]:
+    """What to do where the driver may not be used: in a container it is SELinux as a rule, else the device nodes."""
+    if facts.container.inside:
+        return ("docker run --security-opt=label=disable ...   # SELinux keeps the container from the device nodes",)
+    return ("ls -l /dev/nvidia*   # this user must be able to read and write them",)
 
 
 def _text(code: int, facts: Facts) -> tuple[str, list[str]]:

@@ -21,7 +21,7 @@ WORDS = {
     "CUDA driver initialization failed": "cuda-unknown-init",
 }
 
-
+REINSTALL = "pip install --force-reinstall torch torchvision   # its packages are incomplete or do not fit together"
 NOT_LOOKED_AT = "PyTorch was not looked at"
 
 
@@ -49,7 +49,7 @@ def torch_build(facts: Facts) -> Finding:
     if torch.version is None:
         return _import_failed(check, torch, facts)
     evidence = [f"{torch.python} (Python {torch.python_version})", f"{torch.location}"]
-    if torch.cuda is None and "rocm" in torch.version:
+    if torch.cuda is None and (torch.hip or "rocm" in torch.version):
         return skip(check, f"torch {torch.version} is built for AMD GPUs")
     if torch.cuda is not None:
         return ok(check, f"torch {torch.version}, CUDA {torch.cuda}", evidence)
@@ -61,21 +61,26 @@ def torch_build(facts: Facts) -> Finding:
 
 def _import_failed(check: str, torch: Torch, facts: Facts) -> Finding:
     crash = crash_in(torch, "import", "start")
+    if crash is not None and crash.stage == "start":
+        fix = (f"{torch.python} -c 'import torch'   # must work; ENVCHECK_PYTHON names another Python",)
+        return fail(check, None, f"{torch.python} does not run as a Python", crash_lines(crash), fix)
     evidence = [f"python: {torch.python}", *(crash_lines(crash) if crash else [torch.error or "no reason reported"])]
     text = " ".join(evidence)
     evidence += setting(facts)
     if not setting(facts) and "cannot open shared object file" in text:
-        install = "pip install --force-reinstall torch torchvision   (a library of its packages is missing)"
-        return fail(check, None, "importing torch fails: a library is missing", evidence, (install,))
+        return fail(check, None, "importing torch fails: a library is missing", evidence, (REINSTALL,))
     cudnn = lying_in_it(facts, "libcudnn")
     # An abort (exit code 134) without a word is cuDNN's way to refuse parts of another version.
     if "cudnn" in text.lower() or (cudnn and crash is not None and crash.signal == "SIGABRT"):
         evidence += [f"in LD_LIBRARY_PATH: {path}" for path in cudnn[:4]]
-        fix = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
-        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, fix)
+        steps = without(facts, {str(PurePath(path).parent) for path in cudnn}) or None
+        return fail(check, "cudnn-shadowed", "importing torch fails over cuDNN", evidence, steps)
     # Only a library that is missing a symbol or a file, with a search path set, points at shadowing.
     shadowed = setting(facts) and re.search(r"undefined symbol|cannot open shared object|version `", text)
-    return fail(check, "library-shadowed" if shadowed else None, "importing torch fails", evidence)
+    if shadowed:
+        return fail(check, "library-shadowed", "importing torch fails", evidence)
+    whole = (f"{torch.python} -c 'import torch'   # shows the whole error", REINSTALL)
+    return fail(check, None, "importing torch fails", evidence, whole)
 
 
 def torch_cuda(facts: Facts) -> Finding:

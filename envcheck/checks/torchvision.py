@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from envcheck.checks.answer import fail, ok, skip
+from envcheck.checks.answer import fail, ok, skip, warn
 from envcheck.checks.crashes import crash_in, crash_lines
 from envcheck.checks.torch import imported
+from envcheck.compat import version_key
 from envcheck.facts import Facts, Torch, Torchvision
 from envcheck.finding import Finding
 
@@ -33,14 +34,18 @@ def torchvision_pair(facts: Facts) -> Finding:
     if isinstance(both, str):
         return skip(check, both)
     torch, seen = both
-    installed = (torch.version or "").split("+")[0]
     evidence = [f"torch {torch.version}, CUDA {torch.cuda}", f"torchvision {seen.version}, CUDA {seen.cuda_version}"]
-    if seen.requires_torch is not None and seen.requires_torch.split("+")[0] != installed:
+    if seen.requires_torch is not None and _release(seen.requires_torch) != _release(torch.version):
         summary = f"torchvision {seen.version} is made for torch {seen.requires_torch}, not {torch.version}"
-        return fail(check, CAUSE, summary, evidence)
+        return (warn if seen.nms == KEPT else fail)(check, CAUSE, summary, evidence)
     if seen.cuda_version is not None and _cuda_major(seen.cuda_version) != _torch_major(torch.cuda):
         return fail(check, CAUSE, "torch and torchvision are built for different CUDA versions", evidence)
     return ok(check, f"torchvision {seen.version} belongs to it", evidence)
+
+
+def _release(version: str | None) -> tuple[int, ...]:
+    """ "2.9.0a0+git123" and "2.9.0.post303" as (2, 9, 0): builds of others number themselves in their own way."""
+    return version_key((version or "").split("+")[0])[:3]
 
 
 def _cuda_major(number: int) -> int | None:

@@ -18,6 +18,7 @@ from envcheck.gputests.progress import Progress
 from envcheck.gputests.proofs import documentation
 from envcheck.gputests.prove import Proven, prove
 from envcheck.judge import ORDER
+from envcheck.usage import Parser
 
 EPILOG = """proofs, and the lowest level that runs each:
 {proofs}
@@ -51,8 +52,8 @@ def main(argv: list[str]) -> int:
     return {"ok": OK, "warn": OK, "no-gpu": COULD_NOT_CHECK}.get(proven.verdict, FAILED)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="envcheck gpu",
         description="Runs work on every visible GPU and compares the numbers.",
         epilog=EPILOG.format(proofs=documentation()),
@@ -86,8 +87,8 @@ def to_json(proven: Proven, level: str) -> dict[str, object]:
 
 
 def to_text(proven: Proven, seconds: float) -> list[str]:
-    """The verdict, then one line a proof and GPU; what was seen and what to do only for problems."""
-    lines = [f"envcheck gpu: {TITLES[proven.verdict]} ({seconds:.1f} s)"]
+    """The verdict with what is wrong and the first step, then one line a proof and GPU; details only for problems."""
+    lines = [*_headline(proven, seconds)]
     for finding in _ordered(proven):
         name = f" [{finding.cause}]" if finding.cause else ""
         lines.append(f"  {finding.status.value:<5} {finding.check}{name}: {finding.summary}")
@@ -95,6 +96,15 @@ def to_text(proven: Proven, seconds: float) -> list[str]:
             lines += [f"        seen  {line}" for line in finding.evidence]
             lines += [f"        fix   {line}" for line in finding.fix]
     return lines
+
+
+def _headline(proven: Proven, seconds: float) -> list[str]:
+    first = next(iter(_ordered(proven)), None)
+    told = ""
+    if first is not None and proven.verdict != "ok":
+        told = f": {first.summary}" + (f" [{first.cause}]" if first.cause else "")
+    line = f"envcheck gpu: {TITLES[proven.verdict]}{told} ({seconds:.1f} s)"
+    return [line, f"     fix: {first.fix[0]}"] if first is not None and told and first.fix else [line]
 
 
 def _ordered(proven: Proven) -> list[Finding]:

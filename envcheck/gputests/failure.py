@@ -16,7 +16,7 @@ LINES_OF_ERROR = 4
 # A proof has no user: what explain takes for a mistake in a program tells nothing here.
 USER_CODE = "user-code"
 HARDWARE = (
-    "run it again with nothing else on the GPU: envcheck gpu --full",
+    "envcheck gpu --full   # once more, with nothing else on the GPU",
     "wrong again: the card, its memory or its power supply is faulty; have it replaced",
 )
 

@@ -84,6 +84,8 @@ def _pcie(name: str, values: dict[str, Any]) -> Finding:
     if reason is not None:
         return skip(PCIE, f"{name}: {reason}")
     generation, highest, width, widest = (values[key] for key in keys)
+    # A card may have more lanes than its slot.
+    widest = min(widest, values.get("pcie_slot", widest))
     link = f"generation {generation} x{width}"
     if width < widest:
         return warn(PCIE, None, f"{name}: {link}, of x{widest} lanes only {width} are used", (), RESEAT)

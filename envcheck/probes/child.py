@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -77,11 +78,13 @@ class Child:
 
 
 def library_timeout(environ: Mapping[str, str]) -> float:
-    """Seconds a driver library may take to answer: ENVCHECK_TIMEOUT where it is a number."""
+    """Seconds a driver library may take to answer: ENVCHECK_TIMEOUT where it is a number above zero."""
     try:
-        return float(environ.get("ENVCHECK_TIMEOUT", ""))
+        seconds = float(environ.get("ENVCHECK_TIMEOUT", ""))
     except ValueError:
         return LIBRARY_SECONDS
+    # "nan" and "inf" are numbers for float(), but no times to wait.
+    return seconds if 0 < seconds < math.inf else LIBRARY_SECONDS
 
 
 def start_bare(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:

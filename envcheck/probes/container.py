@@ -11,14 +11,31 @@ from envcheck.probes.paths import exists, read_text
 
 IMAGE = "/etc/gpu-launcher/image.json"
 REQUEST = "/run/gpu-launcher/request.json"
-# Written by Docker, Podman and the launcher's images; systemd's container interface covers LXC and nspawn.
-SIGNS = ("/.dockerenv", "/run/.containerenv", IMAGE, "/run/systemd/container")
+# Written by Docker, Podman, the launcher's images, Kubernetes and Apptainer; systemd's container interface covers LXC
+# and nspawn. containerd alone leaves no file of its own.
+SIGNS = (
+    "/.dockerenv",
+    "/run/.containerenv",
+    IMAGE,
+    "/run/systemd/container",
+    "/run/secrets/kubernetes.io",
+    "/.singularity.d",
+)
 
 
 def probe_container(root: Path) -> Container:
     """Files only."""
-    signs = tuple(f"{sign} exists" for sign in SIGNS if exists(root, sign))
+    signs = tuple(f"{sign} exists" for sign in SIGNS if exists(root, sign)) or _mounts(root)
     return Container(bool(signs), signs, _image(root), probe_request(root), _damage(root))
+
+
+def _mounts(root: Path) -> tuple[str, ...]:
+    """An engine lays an overlay under the container and a file of its own over /etc/hosts."""
+    # Fields: https://docs.kernel.org/filesystems/proc.html, 3.5
+    lines = [line.split() for line in (read_text(root, "/proc/self/mountinfo") or "").splitlines()]
+    points = {fields[4]: fields for fields in lines if len(fields) > 6 and "-" in fields}
+    layered = "/" in points and points["/"][points["/"].index("-") + 1] in ("overlay", "fuse.fuse-overlayfs")
+    return ("/etc/hosts is mounted over an overlay",) if layered and "/etc/hosts" in points else ()
 
 
 def probe_request(root: Path) -> Request | None:

@@ -42,7 +42,10 @@ def probe_driver(root: Path) -> Driver:
 
 
 def _installed(root: Path, kernel: str) -> bool:
-    names = [name for place in MODULE_DIRECTORIES for name in entries(root, f"/lib/modules/{kernel}/{place}")]
+    # Ubuntu's signed modules: kernel/nvidia-570, kernel/nvidia-570-open
+    branches = [name for name in entries(root, f"/lib/modules/{kernel}/kernel") if name.startswith("nvidia-")]
+    places = (*MODULE_DIRECTORIES, *(f"kernel/{name}" for name in branches))
+    names = [name for place in places for name in entries(root, f"/lib/modules/{kernel}/{place}")]
     return any(name.startswith(("nvidia.ko", "nvidia-current.ko")) for name in names)
 
 

@@ -14,6 +14,8 @@ PCI_DEVICES = "/sys/bus/pci/devices"
 NVIDIA = "0x10de"  # https://pci-ids.ucw.cz/read/PC/10de
 DISPLAY_CLASS = "0x03"  # PCI base class 03: display controllers, VGA (0300) and 3D (0302) alike
 GIVEN_TO_A_VIRTUAL_MACHINE = "vfio-pci"
+# Not loaded, CUDA_ERROR_NO_DEVICE, NVML_ERROR_DRIVER_NOT_LOADED.
+NOTHING_THERE = (None, 100, 9)
 
 
 def probe_hardware(root: Path) -> Hardware:
@@ -59,7 +61,10 @@ def with_libraries(seen: Hardware, cuda: Cuda, nvml: Nvml) -> Hardware:
         if found
     ]
     evidence = seen.evidence + tuple(f"{path} loads" for path in loaded)
-    return Hardware(seen.present or bool(loaded), seen.cards, evidence)
+    # The driver stays installed where its only card was given to a virtual machine.
+    given_away = bool(seen.cards) and all(card.driver == GIVEN_TO_A_VIRTUAL_MACHINE for card in seen.cards)
+    counts = bool(loaded) and not (given_away and cuda.init_code in NOTHING_THERE and nvml.init_code in NOTHING_THERE)
+    return Hardware(seen.present or counts, seen.cards, evidence)
 
 
 def _cards(root: Path) -> list[Card]:
@@ -69,8 +74,18 @@ def _cards(root: Path) -> list[Card]:
         pci_class = read_text(root, f"{directory}/class") or ""
         if read_text(root, f"{directory}/vendor") == NVIDIA and pci_class.startswith(DISPLAY_CLASS):
             device = read_text(root, f"{directory}/device") or "unknown"
-            cards.append(Card(address, device, pci_class, _driver(root, directory)))
+            cards.append(Card(address, device, pci_class, _driver(root, directory), _slot_width(root, directory)))
     return cards
+
+
+def _slot_width(root: Path, directory: str) -> int | None:
+    """Lanes of the port above the card, which lies above it in /sys/devices as well."""
+    try:
+        text = (below(root, directory).resolve().parent / "max_link_width").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return None
+    # 0 and 255 mean that the port does not tell.
+    return int(text) if text.strip().isdecimal() and 0 < int(text) < 255 else None
 
 
 def _driver(root: Path, directory: str) -> str | None:

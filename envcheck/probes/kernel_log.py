@@ -25,7 +25,7 @@ PROCESS = re.compile(r"pid='?[^,]*,\s*(?:name=[^,]*,\s*)?")
 # Lines that determine a cause; they begin at the driver's or the kernel's own words, without host name and time.
 TELLING = re.compile(
     r"(?:NVRM: (?:API mismatch|.*open kernel modules|.*RmInitAdapter failed|.*fallen off the bus)"
-    r"|Loading of (?:unsigned )?module.*(?:reject|restricted)"
+    r"|Loading of (?:unsigned )?module.*(?:reject|restricted)|Lockdown: .*unsigned module loading is restricted"
     r"|nvidia[-_]uvm: .*request_free_mem_region"
     r").*"
 )

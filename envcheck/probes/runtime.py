@@ -38,6 +38,7 @@ def probe_runtime(root: Path, environ: Mapping[str, str] | None = None) -> Runti
         cdi_devices=devices,
         cdi_missing_paths=missing,
         error=error,
+        hook=_program("nvidia-container-runtime-hook", root, search),
     )
 
 

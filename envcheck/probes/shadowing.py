@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-NAMES = re.compile(r"lib(?:cudnn|cublas|cudart|cufft|cusolver|cusparse|nccl|nvJitLink|nvrtc)[\w-]*\.so[\d.]*")
+NAMES = re.compile(
+    r"libcuda\.so[\d.]*|lib(?:cudnn|cublas|cudart|cufft|cusolver|cusparse|nccl|nvJitLink|nvrtc)[\w-]*\.so[\d.]*"
+)
 KEPT = 40
 
 

@@ -13,11 +13,14 @@ from typing import Any
 from envcheck.codec import decode
 from envcheck.facts import AllReduce, Crash, Extension, Torch, Torchvision
 from envcheck.probes.child import Ended, start_hosted
+from envcheck.probes.paths import exists
+from envcheck.probes.pyenv import behind_shim
 
 MODULE = "envcheck.probes.children.torch_stages"
 STAGES = ("compiler", "extensions", "nccl", "torchvision", "gloo", "nccl-all-reduce", "cudnn", "cuda")
 ON_THE_GPU = ("nccl-all-reduce", "cuda")
 TIMEOUT = 180.0
+HERE = Path("/")  # Pythons are looked for on this machine, whatever root the rest is read below
 
 
 def find_python(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
@@ -32,7 +35,7 @@ def find_python(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]
     searched = []
     for candidate in _candidates(environ):
         searched.append(candidate)
-        if _has_torch(Path(candidate)):
+        if _has_torch(Path(candidate), environ):
             return candidate, tuple(searched)
     if find_spec("torch") is not None:
         return sys.executable, (sys.executable,)
@@ -42,16 +45,22 @@ def find_python(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]
 def _candidates(environ: Mapping[str, str]) -> list[str]:
     prefixes = [environ[name] for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if environ.get(name)]
     found = [str(Path(prefix) / "bin/python") for prefix in prefixes]
-    found += [path for path in (shutil.which(name, path=environ.get("PATH")) for name in ("python", "python3")) if path]
-    return list(dict.fromkeys(path for path in found if Path(path).exists()))
+    on_path = (shutil.which(name, path=environ.get("PATH")) for name in ("python", "python3"))
+    found += [behind_shim(path, environ) for path in on_path if path]
+    return list(dict.fromkeys(path for path in found if exists(HERE, path)))
 
 
-def _has_torch(python: Path) -> bool:
+def _has_torch(python: Path, environ: Mapping[str, str]) -> bool:
     # A virtual environment's python is a link out of it: only the unresolved prefix holds its packages.
     prefixes = {python.parent.parent, python.resolve().parent.parent}
-    # Debian's Python installs below /usr/local although it lies in /usr.
+    # Debian's and Fedora's Python install below /usr/local although they lie in /usr; Fedora's packages are in lib64.
     prefixes |= {prefix / "local" for prefix in prefixes}
-    return any(next(prefix.glob("lib/python3*/*-packages/torch/version.py"), None) for prefix in prefixes)
+    if any(next(prefix.glob("lib*/python3*/*-packages/torch/version.py"), None) for prefix in prefixes):
+        return True
+    # `pip install --user`, which a virtual environment does not see.
+    base = environ.get("PYTHONUSERBASE") or f"{environ.get('HOME', '')}/.local"
+    own = Path(base) / "lib" / python.resolve().name / "site-packages/torch/version.py"
+    return exists(HERE, str(own)) and not exists(HERE, str(python.parent.parent / "pyvenv.cfg"))
 
 
 def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT, *, touch_gpu: bool = True) -> Torch:
@@ -78,7 +87,7 @@ def probe_torch(environ: Mapping[str, str], gpus: int, timeout: float = TIMEOUT,
 def torch_facts(ended: Ended, crashes: tuple[Crash, ...] = ()) -> Torch:
     """Pure: the stages as facts."""
     value = ended.value
-    plain = ("python_version", "version", "cuda", "location", "libcuda", "error", "seconds")
+    plain = ("python_version", "version", "cuda", "hip", "location", "libcuda", "error", "seconds")
     return Torch(
         **{name: value("import", name) for name in plain},
         # An import that crashed did find a torch; one that raised ModuleNotFoundError for it did not.

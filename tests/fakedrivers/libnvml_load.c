@@ -27,6 +27,12 @@ int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *instance, void **device)
     *device = (void *)1;
     return instance == (void *)2 ? 0 : 2;
 }
+/* nvmlPciInfo_t: the bus id that is meant stands behind 16 characters and five numbers. */
+int nvmlDeviceGetPciInfo_v3(void *device, char *info)
+{
+    strcpy(info + 36, "00000000:65:00.0");
+    return device == (void *)1 ? 0 : 2;
+}
 /* Power cap and thermal slowdown, and a bit nobody knows yet. */
 int CLOCKS(void *device, unsigned long long *value) { ANSWER(0x4 | 0x20 | 0x100000000ULL); }
 int nvmlDeviceGetCurrPcieLinkGeneration(void *device, unsigned *value) { ANSWER(4); }

@@ -26,6 +26,10 @@ import pytest
 
 from envcheck.causes import causes
 from tests.mutation.mutants import Mutant, mutants
+from tests.unit.envcheck.faults import KERNEL, Fault
+from tests.unit.envcheck.faults_above import FAULTS_ABOVE
+from tests.unit.envcheck.faults_device import DEVICE
+from tests.unit.envcheck.healthy_machines import CONTAINERS, HOSTS, WHEELS
 from tests.unit.envcheck.rules import container, cuda, driver, health, libraries, links, torch
 from tests.unit.envcheck.rules.cases import Rule
 
@@ -34,20 +38,25 @@ TESTS = ROOT / "tests/unit/envcheck"
 RULES: list[Rule] = [
     rule for table in (container, cuda, driver, health, libraries, links, torch) for rule in table.RULES
 ]
-# What judges facts that are written down; the tests of probes, drivers and programs are slower and see no more.
+FAULTS: list[Fault] = [*KERNEL.values(), *DEVICE.values(), *FAULTS_ABOVE.values()]
+HEALTHY = [*HOSTS.values(), *WHEELS.values(), *CONTAINERS.values()]
+# What judges facts that are written down; the tests of probes, drivers and programs are slower and see no more. Those
+# that notice most in the least time come first; the rules have run already.
 FILES = (
-    "test_rules.py",
-    "test_cuda_rules.py",
-    "test_finding_texts.py",
-    "test_verdict.py",
     "test_consequences.py",
     "test_report.py",
+    "test_first_line.py",
+    "test_finding_texts.py",
+    "test_cuda_rules.py",
+    "test_verdict.py",
     "test_floor.py",
     "test_shadowing.py",
     "test_architectures.py",
+    "test_healthy_machines.py",
     "test_recordings.py",
     "test_documentation.py",
     "test_catalogue.py",
+    "test_rules.py",
 )
 ENOUGH = 0.9
 SECONDS = 60
@@ -96,7 +105,7 @@ def killed(module: str, mutant: Mutant) -> bool:
         with contextlib.suppress(BaseException):
             silence()
             sys.meta_path.insert(0, Mutated(module, mutant.source))
-            noticed = not (rules_hold() and pytest_passes())
+            noticed = not (rules_hold() and machines_hold() and pytest_passes())
         os._exit(noticed)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
 
@@ -118,6 +127,16 @@ def rules_hold() -> bool:
         if cause is not None and not (finding.fix and finding.evidence and finding.reference):
             return False
     return True
+
+
+def machines_hold() -> bool:
+    """The healthy machines and those with a real fault, without pytest."""
+    judging = importlib.import_module("envcheck.judge")
+    for facts, cause, fix in FAULTS:
+        first = judging.judge(facts).findings[0]
+        if first.cause != cause or not first.fix[0].startswith(fix):
+            return False
+    return all(judging.judge(facts).verdict == "ok" for facts in HEALTHY)
 
 
 def pytest_passes() -> bool:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from pathlib import Path
 from typing import Any
+
+from envcheck.probes.children.nvml_health import PciInfo
 
 INTERVAL = 0.1
 REASONS = {
@@ -27,6 +30,7 @@ LINK = {
     "pcie_width": "nvmlDeviceGetCurrPcieLinkWidth",
     "pcie_width_max": "nvmlDeviceGetMaxPcieLinkWidth",
 }
+PCI_DEVICES = "/sys/bus/pci/devices"
 TEMPERATURE_GPU = 0  # nvmlTemperatureSensors_t
 SM_CLOCK = 1  # nvmlClockType_t
 NOT_FOUND = 13  # NVML_ERROR_FUNCTION_NOT_FOUND, also for a name the library does not have
@@ -35,7 +39,10 @@ NOT_FOUND = 13  # NVML_ERROR_FUNCTION_NOT_FOUND, also for a name the library doe
 class Sampler:
     """As a context manager: samples in a thread of its own. It never raises; `seen` says what could not be read."""
 
-    def __init__(self, uuid: str, library: str = "libnvidia-ml.so.1", interval: float = INTERVAL) -> None:
+    def __init__(
+        self, uuid: str, library: str = "libnvidia-ml.so.1", interval: float = INTERVAL, pci: str = PCI_DEVICES
+    ) -> None:
+        self._pci = Path(pci)
         self._seen: dict[str, Any] = {"samples": 0, "reasons": dict.fromkeys(REASONS, 0)}
         self._interval = interval
         self._ended = threading.Event()
@@ -71,6 +78,21 @@ class Sampler:
             code = self._call("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", instance, ctypes.byref(self._device))
         if code != 0:
             self._seen["sampler_error"] = f"NVML does not find this GPU (code {code})"
+        elif (width := self._slot_width()) is not None:
+            self._seen["pcie_slot"] = width
+
+    def _slot_width(self) -> int | None:
+        """Lanes of the port above the card, by sysfs: NVML does not tell them everywhere."""
+        info = PciInfo()
+        if self._call("nvmlDeviceGetPciInfo_v3", self._device, ctypes.byref(info)) != 0:
+            return None
+        # NVML writes the domain with eight digits, the kernel with four.
+        address = bytes(info.bus_id).decode("ascii", "replace").lower()[4:]
+        try:
+            text = ((self._pci / address).resolve().parent / "max_link_width").read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return int(text) if text.strip().isdecimal() and 0 < int(text) < 255 else None
 
     def _sample(self) -> None:
         while not self._ended.wait(self._interval):

@@ -34,7 +34,10 @@ class Emitter:
 
 
 def loaded_libraries(name: str) -> list[str]:
-    """Real paths of the loaded files whose name contains `name`, from /proc/self/maps."""
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    """Real paths of the loaded files whose name contains `name`, by /proc/self/maps; none where it is hidden."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
     paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
     return sorted(path for path in paths if name in Path(path).name)

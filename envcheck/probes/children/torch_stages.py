@@ -58,6 +58,7 @@ def _describe(torch: Any) -> dict[str, Any]:
     return {
         "version": str(torch.__version__),
         "cuda": torch.version.cuda,
+        "hip": getattr(torch.version, "hip", None),
         "location": str(Path(torch.__file__).parent),
         "architectures": (flags or "").split(),
         "libcuda": next(iter(loaded_libraries("libcuda.so")), None),

@@ -15,7 +15,7 @@ from envcheck.probes.environment import probe_distribution, probe_environment
 from envcheck.probes.hardware import scan_hardware
 from envcheck.probes.memory import probe_memory
 from envcheck.probes.runtime import probe_runtime
-from envcheck.probes.torch import find_python, torch_facts
+from envcheck.probes.torch import torch_facts
 
 
 def write(root: Path, path: str, text: str = "") -> Path:
@@ -156,6 +156,9 @@ def test_an_engine_with_toolkit_runtime_and_cdi(tmp_path: Path) -> None:
     assert runtime.cdi_missing_paths == ("/usr/lib/libcuda.so.570.124.06",)
     write(tmp_path, "/usr/lib/libcuda.so.570.124.06")
     assert probe_runtime(tmp_path, {}).cdi_missing_paths == ()
+    assert runtime.hook is None
+    write(tmp_path, "/usr/bin/nvidia-container-runtime-hook")
+    assert probe_runtime(tmp_path, {}).hook == "/usr/bin/nvidia-container-runtime-hook"
 
 
 def test_a_cdi_specification_in_json_is_read_too(tmp_path: Path) -> None:
@@ -188,26 +191,6 @@ def test_the_distribution_is_the_id_of_os_release(tmp_path: Path) -> None:
 def test_only_judged_variables_are_recorded() -> None:
     seen = probe_environment({"CUDA_VISIBLE_DEVICES": "", "AWS_SECRET_ACCESS_KEY": "x", "HOME": "/home/someone"})
     assert seen == {"CUDA_VISIBLE_DEVICES": ""}
-
-
-def test_the_python_of_an_active_environment_is_preferred_and_none_is_started(tmp_path: Path) -> None:
-    python = write(tmp_path, "venv/bin/python")
-    write(tmp_path, "venv/lib/python3.12/site-packages/torch/version.py")
-    other = write(tmp_path, "other/bin/python3")
-    other.chmod(0o755)
-    found, _ = find_python({"VIRTUAL_ENV": str(tmp_path / "venv"), "PATH": str(other.parent)})
-    assert found == str(python)
-    write(tmp_path, "other/lib/python3.11/dist-packages/torch/version.py")
-    found, _ = find_python({"PATH": str(other.parent)})
-    assert found == str(other)
-    assert find_python({"ENVCHECK_PYTHON": "/opt/python", "PATH": str(other.parent)})[0] == "/opt/python"
-
-
-def test_a_python_without_torch_is_named_as_searched(tmp_path: Path) -> None:
-    python = write(tmp_path, "bin/python3")
-    python.chmod(0o755)
-    found, searched = find_python({"PATH": str(python.parent)})
-    assert found is None and str(python) in searched
 
 
 def test_the_stages_of_a_crashed_torch_keep_what_was_reported_before() -> None:

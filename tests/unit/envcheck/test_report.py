@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from envcheck.checks import TOPICS
-from envcheck.facts import Facts, KernelLog, Memory
+from envcheck.facts import Facts, Hardware, KernelLog, Memory
 from envcheck.judge import judge
 from envcheck.report import render_json, render_text
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
@@ -57,11 +57,12 @@ def test_the_root_cause_comes_first_and_the_rest_as_its_consequences() -> None:
     assert [line.split()[1] for line in problems] == ["cuda-init", "nvml"]
     after = lines[lines.index(problems[1]) :]
     assert after[-1] == "  fix   likely caused by cuda-compat-mismatch: fix that first, then run envcheck again"
-    assert not any(line.startswith("  docs") for line in after)
+    assert not any(line.startswith(("  docs", "  why")) for line in after)
+    assert len(after) == 4, "what follows is told in short"
 
 
 def test_a_warning_beside_a_failure_that_does_not_explain_it_keeps_its_own_fix() -> None:
-    shown = text(replace(cuda(803), memory=Memory(1 << 20, 1 << 20)))
+    shown = text(inside(replace(cuda(803), memory=Memory(1 << 20, 1 << 20)), "gpu"))
     after = shown[shown.index("WARN shared-memory [shm-too-small]") :]
     assert "--shm-size" in after and "likely caused" not in after
 
@@ -104,6 +105,33 @@ def test_colour_changes_no_word(facts: Facts) -> None:
     for code in ("32", "33", "31;1", "35", "2", "0"):
         plain = plain.replace(f"\x1b[{code}m", "")
     assert plain == text(facts)
+
+
+def test_the_first_line_says_what_is_wrong_here_and_not_all_that_the_cause_may_mean() -> None:
+    old = text(gpu_host(driver="470.82.01")).splitlines()[0]
+    assert old == "envcheck: FAIL: driver 470.82.01 is older than 525.60.13, the lowest for CUDA 12 [driver-too-old]"
+    # CUDA works: "CUDA cannot initialise", which this cause also stands for, would be wrong.
+    limited = text(nvml(999, gpu_host())).splitlines()[0]
+    assert limited == "envcheck: WARN: NVML error 999: unknown [cuda-unknown-init]"
+
+
+def test_a_topic_without_a_telling_check_is_short() -> None:
+    hidden = health(ecc_uncorrected=None, remap_pending=None)
+    shown = text(replace(hidden, kernel_log=KernelLog(error="hidden")))
+    line = next(line for line in shown.splitlines() if line.startswith("  ok     health"))
+    assert line.count(";") == 1
+
+
+def test_no_verdict_says_what_was_missing() -> None:
+    stale = cpu_host(hardware=Hardware(True, (), ("/dev/nvidiactl exists",)), torch=None)
+    first = text(stale).splitlines()[0]
+    assert first.startswith("envcheck: UNKNOWN: not enough could be checked for a verdict: libcuda.so.1 does not load")
+
+
+def test_words_of_others_neither_break_lines_nor_steer_the_terminal() -> None:
+    shown = text(gpu_host(kernel_log=KernelLog(error="one\ntwo\x1b[31m \u009b caf\u00e9 \ud800")))
+    line = next(line for line in shown.splitlines() if line.startswith("not looked at"))
+    assert "one two [31m   caf\u00e9 \ud800" in line and "\x1b" not in shown and "\u009b" not in shown
 
 
 def test_json_is_one_object() -> None:

@@ -1,4 +1,4 @@
-"""Seven faults, injected end to end into bin/envcheck as a user runs it.
+"""Seven faults and some more, injected end to end into bin/envcheck as a user runs it.
 
 Simulated: fake drivers that gcc compiles, a root made of files, and a stand-in for PyTorch.
 """
@@ -28,6 +28,7 @@ class Machine:
     root: Path
     drivers: Path
     driver: str = "570.124.06"
+    nodes: tuple[str, ...] = ("nvidia0", "nvidiactl", "nvidia-uvm")
     torch: dict[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -38,7 +39,7 @@ class Machine:
             write(self.root, f"{device}/{name}", f"{text}\n")
         write(self.root, "/sys/module/nvidia/version", f"{self.driver}\n")
         write(self.root, "/dev/kmsg", "6,1,100,-;Linux version 6.1\n")
-        for node in ("nvidia0", "nvidiactl", "nvidia-uvm"):
+        for node in self.nodes:
             write(self.root, f"/dev/{node}")
         packages = write_torch(self.root / "packages", **self.torch)
         variables = {"FAKE_NVML_DRIVER": self.driver, "PYTHONPATH": str(packages), **self.environ}
@@ -97,7 +98,37 @@ FAULTS: dict[str, tuple[Callable[[Machine], None], str]] = {
 }
 
 
-@pytest.mark.parametrize(("inject", "cause"), FAULTS.values(), ids=FAULTS.keys())
+def stub_behind_a_link(machine: Machine) -> None:
+    stubs = machine.root / "usr/local/cuda-12.8/targets/lib/stubs"
+    shutil.copytree(machine.drivers, stubs)
+    machine.drivers = machine.root / "stubs"
+    machine.drivers.symlink_to(stubs)
+    machine.environ["FAKE_CUDA_INIT"] = "34"
+
+
+def masked(machine: Machine) -> None:
+    machine.environ.update(FAKE_CUDA_INIT="100", CUDA_VISIBLE_DEVICES="-1")
+
+
+def refused_by_selinux(machine: Machine) -> None:
+    write(machine.root, "/run/.containerenv")
+    machine.environ.update(FAKE_NVML_INIT="4", FAKE_CUDA_INIT="304")
+
+
+def lost(machine: Machine) -> None:
+    machine.environ.update(FAKE_NVML_HANDLE="15", FAKE_CUDA_INIT="999")
+
+
+MORE: dict[str, tuple[Callable[[Machine], None], str]] = {
+    "a stub behind a link": (stub_behind_a_link, "cuda-stub-library"),
+    "masked": (masked, "cuda-devices-masked"),
+    "refused by SELinux in Podman": (refused_by_selinux, "cuda-unknown-init"),
+    "lost": (lost, "gpu-fallen-off-bus"),
+}
+INJECTED = {**FAULTS, **MORE}
+
+
+@pytest.mark.parametrize(("inject", "cause"), INJECTED.values(), ids=INJECTED.keys())
 def test_an_injected_fault_is_the_first_cause_and_exit_1(
     inject: Callable[[Machine], None], cause: str, fake_driver: Path, tmp_path: Path
 ) -> None:
@@ -118,10 +149,22 @@ def test_the_same_machine_without_a_fault_has_none(fake_driver: Path, tmp_path: 
     assert (code, bad) == (0, []), text
 
 
+def test_a_pod_without_a_gpu_on_a_node_with_one_is_a_container_that_was_started_without(
+    tmp_path: Path,
+) -> None:
+    """The node's bus and kernel module show in the pod: no driver is to be installed in there."""
+    machine = Machine(tmp_path / "root", tmp_path)
+    write(machine.root, "/run/secrets/kubernetes.io/serviceaccount/token")
+    machine.nodes = ()
+    code, report, _ = machine.envcheck()
+    assert (code, report["root_cause"]) == (1, "container-no-gpu-runtime")
+    assert report["findings"][0]["fix"][0].startswith("kubectl edit pod")
+
+
 def test_the_compat_library_and_the_shadowing_directory_are_named_in_the_fix(fake_driver: Path, tmp_path: Path) -> None:
-    for name, inject in (("compat", compat_on_geforce), ("cudnn", shadowed_cudnn)):
+    for name, inject in (("compat", compat_on_geforce), ("cudnn", shadowed_cudnn), ("stub", stub_behind_a_link)):
         machine = Machine(tmp_path / name, fake_driver)
         inject(machine)
         _, report, _ = machine.envcheck()
         assert report["findings"][0]["fix"][0] == "unset LD_LIBRARY_PATH"
-        assert any(str(machine.drivers) in line for line in report["findings"][0]["evidence"])
+        assert any(str(machine.drivers.resolve()) in line for line in report["findings"][0]["evidence"])

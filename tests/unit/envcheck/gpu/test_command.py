@@ -97,6 +97,17 @@ def test_kernel_only_is_silent_without_pytorch_and_keeps_its_keys(fake_driver: P
     assert [item["check"] for item in report["findings"]] == ["gpu-kernel"] * 2
 
 
+def test_a_failure_stands_in_the_first_line_with_its_first_step_in_the_second(
+    fake_driver: Path, tmp_path: Path
+) -> None:
+    done = run("--kernel-only", **environ(fake_driver, tmp_path, {}, FAKE_CUDA_INIT="802"))
+    first, second, *_ = done.stdout.splitlines()
+    assert first.startswith("envcheck gpu: FAIL: ") and "[cuda-fabric-manager] (" in first
+    assert second.startswith("     fix: sudo ")
+    none = run("--kernel-only", **environ(tmp_path, tmp_path, {})).stdout.splitlines()
+    assert none[0].startswith("envcheck gpu: NO GPU: no NVIDIA card was found (")
+
+
 def test_a_warning_under_load_is_exit_0_and_says_so(fake_driver: Path, tmp_path: Path) -> None:
     slow = {**alone().stages, "load": load(pcie_width=4).stages["load"]}
     done = run("--full", **environ(fake_driver, tmp_path, healthy(one_gpu=slow)))

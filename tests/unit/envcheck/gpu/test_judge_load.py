@@ -53,11 +53,22 @@ def test_clocks_that_are_held_back_are_a_warning_and_a_single_sample_is_not(reas
         ({"pcie_width": 8}, "warn"),
         ({"pcie_generation": 3}, "warn"),
         ({"pcie_width": 8, "pcie_width_max": 8}, "ok"),
+        ({"pcie_width": 8, "pcie_slot": 8}, "ok"),
+        ({"pcie_width": 4, "pcie_slot": 8}, "warn"),
         ({"pcie_generation": 4, "pcie_generation_max": 4}, "ok"),
         ({"pcie_width": 0}, "skip"),
         ({"pcie_generation": None, "pcie_code": 3}, "skip"),
     ],
-    ids=["width", "generation", "x8 slot", "gen 4 slot", "none in a virtual machine", "not supported"],
+    ids=[
+        "width",
+        "generation",
+        "x8 slot",
+        "x16 card in an x8 slot",
+        "half of an x8 slot",
+        "gen 4 slot",
+        "none in a virtual machine",
+        "not supported",
+    ],
 )
 def test_the_link_is_compared_with_what_the_slot_allows(changes: dict[str, Any], status: str) -> None:
     assert judged(load(**changes))["pcie"][0] == status

@@ -46,6 +46,20 @@ def test_reasons_are_counted_and_the_highest_figures_kept(tmp_path: Path, uuid: 
     assert not {"reasons_code", "pcie_code", "sampler_error"} & set(seen)
 
 
+def test_the_slots_width_is_read_from_the_port_above_the_card(tmp_path: Path) -> None:
+    port = tmp_path / "devices/0000:00:01.0"
+    (port / "0000:65:00.0").mkdir(parents=True)
+    (port / "max_link_width").write_text("8\n")
+    (tmp_path / "bus").mkdir()
+    (tmp_path / "bus/0000:65:00.0").symlink_to(port / "0000:65:00.0")
+    built = library(tmp_path)
+    assert Sampler("GPU-1", built, pci=str(tmp_path / "bus")).seen()["pcie_slot"] == 8
+    assert Sampler("MIG-1", built, pci=str(tmp_path / "bus")).seen()["pcie_slot"] == 8
+    assert "pcie_slot" not in Sampler("GPU-1", built, pci=str(tmp_path)).seen()
+    (port / "max_link_width").write_text("255")
+    assert "pcie_slot" not in Sampler("GPU-1", built, pci=str(tmp_path / "bus")).seen()
+
+
 def test_what_the_card_does_not_support_is_kept_by_its_code(tmp_path: Path) -> None:
     seen = sampled(Sampler("GPU-1", library(tmp_path, "-DUNSUPPORTED"), interval=0.001))
     assert (seen["reasons_code"], seen["pcie_code"], seen["temperature"]) == (3, 3, 70)

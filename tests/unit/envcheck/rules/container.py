@@ -43,7 +43,7 @@ RULES: list[Rule] = [
     (
         "no utility",
         "container-capabilities",
-        inside(gpu_host(), "gpu", NVIDIA_DRIVER_CAPABILITIES="compute"),
+        inside(gpu_host(nvml=NO_NVML), "gpu", NVIDIA_DRIVER_CAPABILITIES="compute"),
         "warn",
         "container-capabilities-missing",
     ),
@@ -145,8 +145,40 @@ RULES: list[Rule] = [
         "no compute, but libcuda came by other means",
         "container-capabilities",
         inside(gpu_host(), "gpu", NVIDIA_DRIVER_CAPABILITIES="utility"),
+        "ok",
+        None,
+    ),
+    (
+        "neither, and only NVML is missing",
+        "container-capabilities",
+        inside(gpu_host(nvml=NO_NVML), "gpu", NVIDIA_DRIVER_CAPABILITIES="graphics"),
         "warn",
         "container-capabilities-missing",
+    ),
+    (
+        "neither, and both are missing",
+        "container-capabilities",
+        inside(gpu_host(cuda=LOST, nvml=NO_NVML), "gpu", NVIDIA_DRIVER_CAPABILITIES="graphics"),
+        "fail",
+        "container-capabilities-missing",
+    ),
+    ("not asked for", "container-gpu", bare_container(None), "fail", "container-no-gpu-runtime"),
+    ("--gpus by the hook alone", "container-runtime", runtime(nvidia_runtime=False, hook="/usr/bin/hook"), "ok", None),
+    (
+        "Podman alone, without CDI",
+        "container-runtime",
+        runtime(
+            docker_client=None, engine_socket=None, podman="/usr/bin/podman", nvidia_runtime=False, hook="/usr/bin/hook"
+        ),
+        "warn",
+        "container-cdi-unresolvable",
+    ),
+    (
+        "Podman beside Docker",
+        "container-runtime",
+        runtime(docker_client=None, podman="/usr/bin/podman", nvidia_runtime=False),
+        "warn",
+        "container-unknown-runtime",
     ),
     ("inside a container", "container-runtime", inside(gpu_host(), "gpu"), "skip", None),
 ]

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 from envcheck.facts import Card, Crash, Cuda, Hardware, Nvml
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside
-from tests.unit.envcheck.rules.cases import NO_NVML, Rule, cuda, health, nvml, told, with_torch, without_cuda
+from tests.unit.envcheck.rules.cases import NO_NVML, Rule, cards, cuda, health, nvml, told, with_torch, without_cuda
 
 ADA = Card("0000:02:00.0", "0x2684", "0x030000", "nvidia")
 BLACKWELL = Card("0000:01:00.0", "0x2b85", "0x030000", "nvidia")
+
+MASKED = ("fail", "cuda-devices-masked")
+NOT_STARTED = "NVRM: The NVIDIA GPU 0000:01:00.0 requires use of the NVIDIA open kernel modules."
+TWO = gpu_host(hardware=Hardware(True, (ADA, BLACKWELL)))
 
 RULES: list[Rule] = [
     ("works", "cuda-init", gpu_host(), "ok", None),
@@ -45,7 +49,71 @@ RULES: list[Rule] = [
     ("100, no GPU is listed", "cuda-init", nvml(0), "fail", "gpu-fallen-off-bus"),
     ("100, none listed in a container", "cuda-init", inside(nvml(0), "gpu"), "fail", "container-no-gpu-runtime"),
     ("100, NVML 999 in a container", "cuda-init", inside(nvml(999), "gpu"), "fail", "container-lost-gpu"),
-    ("100, NVML 999 on a host", "cuda-init", nvml(999), "fail", "cuda-devices-masked"),
+    ("100, NVML 999 on a host", "cuda-init", nvml(999), "fail", "cuda-unknown-init"),
+    (
+        "100, NVML 999 on a host, and a mask",
+        "cuda-init",
+        replace(nvml(999), environment={"CUDA_VISIBLE_DEVICES": ""}),
+        "fail",
+        "cuda-devices-masked",
+    ),
+    ("100, permission refused to NVML", "cuda-init", nvml(4), "fail", "cuda-unknown-init"),
+    ("100, one card refuses work", "cuda-init", without_cuda(cards({}, {"compute_mode": 2}), 100), *MASKED),
+    (
+        "100, every card refuses work",
+        "cuda-init",
+        without_cuda(health(compute_mode=2), 100),
+        "fail",
+        "cuda-device-busy",
+    ),
+    (
+        "100, every card refuses work, and a mask",
+        "cuda-init",
+        replace(without_cuda(health(compute_mode=2), 100), environment={"CUDA_VISIBLE_DEVICES": "-1"}),
+        *MASKED,
+    ),
+    ("304", "cuda-init", cuda(304), "fail", "cuda-unknown-init"),
+    ("304 and NVML 999 in a container", "cuda-init", inside(nvml(999, cuda(304)), "gpu"), "fail", "container-lost-gpu"),
+    ("304, NVML says lost", "cuda-init", change(cuda(304), "nvml", device_codes=(15,)), "fail", "gpu-fallen-off-bus"),
+    ("36", "cuda-init", cuda(36), "fail", "driver-too-old"),
+    (
+        "under WSL it loads another one of Windows",
+        "library-origin",
+        change(
+            with_torch(libcuda="/usr/lib/wsl/lib/libcuda.so.1"),
+            "cuda",
+            path="/usr/lib/wsl/drivers/nv.inf/libcuda.so.1.1",
+        ),
+        "ok",
+        None,
+    ),
+    (
+        "under WSL it loads a strange one",
+        "library-origin",
+        change(with_torch(libcuda="/w/libcuda.so.1"), "cuda", path="/usr/lib/wsl/lib/libcuda.so.1"),
+        "fail",
+        "library-shadowed",
+    ),
+    ("one card is somebody else's", "nvml", change(gpu_host(), "nvml", device_codes=(4,)), "ok", None),
+    (
+        "every card is somebody else's",
+        "nvml",
+        change(cuda(100), "nvml", devices=(), device_codes=(4,)),
+        "fail",
+        "cuda-unknown-init",
+    ),
+    (
+        "one somebody else's, one lost",
+        "nvml",
+        change(gpu_host(), "nvml", device_codes=(4, 15)),
+        "fail",
+        "gpu-fallen-off-bus",
+    ),
+    ("one of two cards was not started", "nvml", told(TWO, NOT_STARTED), "warn", "driver-open-module-required"),
+    ("one of two cards is not listed, nothing logged", "nvml", TWO, "ok", None),
+    ("one of two cards, another line logged", "nvml", told(TWO, "NVRM: API mismatch"), "ok", None),
+    ("one of two cards, in a container", "nvml", told(inside(TWO, "gpu"), NOT_STARTED), "ok", None),
+    ("the only card, started since", "nvml", told(gpu_host(), NOT_STARTED), "ok", None),
     ("100, MIG without an instance", "cuda-init", without_cuda(health(mig=True), 100), "fail", "cuda-devices-masked"),
     (
         "100 under WSL has no module to look for",

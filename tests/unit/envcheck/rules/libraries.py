@@ -99,5 +99,8 @@ RULES: list[Rule] = [
     ),
     ("other versions", "all-reduce", failed("Mismatched NCCL version detected"), "fail", "nccl-version-mismatch"),
     ("another error", "all-reduce", failed("unhandled system error"), "fail", None),
+    ("another program has the memory", "all-reduce", failed("CUDA out of memory."), "warn", "gpu-out-of-memory"),
+    ("another program has the card", "all-reduce", failed("busy or unavailable"), "warn", "cuda-device-busy"),
+    ("one card is not PyTorch's", "all-reduce", failed("no kernel image is available"), "warn", "arch-unsupported"),
     ("no result", "all-reduce", with_torch(all_reduces=(AllReduce("nccl", 2),)), "fail", None),
 ]

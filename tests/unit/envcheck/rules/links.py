@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envcheck.facts import FabricManager, Facts
+from envcheck.facts import Card, FabricManager, Facts, Hardware
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host
 from tests.unit.envcheck.rules.cases import Rule, cards, health, without_cuda
 
@@ -17,6 +17,12 @@ def nvswitch(
 ) -> Facts:
     """A machine with switches whose cards do not tell their fabric state."""
     return replace(cards(*[{}] * count), fabric=FabricManager(4, service, version, error))
+
+
+def slot(width: int | None, address: str = "0000:01:00.0", **changes: object) -> Facts:
+    """One card whose port at `address` has so many lanes."""
+    card = Card(address, "0x2684", "0x030000", "nvidia", width)
+    return replace(health(**changes), hardware=Hardware(True, (card,), ("a card",)))
 
 
 FABRIC: list[Rule] = [
@@ -33,6 +39,13 @@ FABRIC: list[Rule] = [
         without_cuda(cards({"fabric_state": 3}, {"fabric_state": 2}), 802),
         "fail",
         "cuda-fabric-manager",
+    ),
+    (
+        "divided cards join nothing",
+        "gpu-fabric",
+        cards(*[{"fabric_state": 1, "mig": True, "mig_uuids": ("MIG-1",)}] * 2),
+        "skip",
+        None,
     ),
     ("service runs", "gpu-fabric", nvswitch("active"), "ok", None),
     ("service failed", "gpu-fabric", without_cuda(nvswitch("failed"), 802), "fail", "cuda-fabric-manager"),
@@ -65,6 +78,12 @@ FABRIC: list[Rule] = [
 LINKS: list[Rule] = [
     ("all lanes", "gpu-pcie", gpu_host(), "ok", None),
     ("half of them", "gpu-pcie", health(pcie_width=8), "warn", None),
+    ("half of them, as many as the slot has", "gpu-pcie", slot(8, pcie_width=8), "ok", None),
+    ("half of what the slot has", "gpu-pcie", slot(8, pcie_width=4), "warn", None),
+    ("half of them in a wider slot", "gpu-pcie", slot(16, pcie_width=8), "warn", None),
+    ("half of them, the slot tells nothing", "gpu-pcie", slot(None, pcie_width=8), "warn", None),
+    ("another card's slot has eight", "gpu-pcie", slot(8, "0000:65:00.0", pcie_width=8), "warn", None),
+    ("the place is not told", "gpu-pcie", slot(8, "", pcie_width=8, pci=None), "warn", None),
     ("a slot of eight", "gpu-pcie", health(pcie_width=8, pcie_width_max=8), "ok", None),
     ("a low generation while idle", "gpu-pcie", health(pcie_generation=1), "ok", None),
     ("a width of nothing, as in a virtual machine", "gpu-pcie", health(pcie_width=0), "skip", None),
@@ -118,6 +137,13 @@ LINKS: list[Rule] = [
         cards(*[{"nvlinks_active": (), "nvlinks_inactive": (0,), "fabric_state": 3}] * 2),
         "warn",
         "nccl-peer-to-peer",
+    ),
+    (
+        "a part is turned off on every card of an NVSwitch machine",
+        "gpu-nvlink",
+        cards(*[{"nvlinks_active": (0,), "nvlinks_inactive": (1,), "fabric_state": 3}] * 2),
+        "ok",
+        None,
     ),
     (
         "one card of an NVSwitch machine",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from envcheck.facts import Crash, Extension, Facts, Torchvision
+from tests.unit.envcheck.healthy import several
 from tests.unit.envcheck.machines import change, cpu_host, gpu_host, inside, torch
 from tests.unit.envcheck.rules.cases import Rule, crashed, cuda, vision, with_torch
 
 SYSTEM = {"LD_LIBRARY_PATH": "/c"}
 NO_CODE = "arch-unsupported"
+PAIR = "torchvision-mismatch"
+PASCAL = several(gpu_host(), gpu_host(capability="6.1", name="GTX 1080"))
 
 
 def extension(*machine_code: str, ptx: tuple[str, ...] = (), of: str = "a") -> Extension:
@@ -128,7 +131,11 @@ RULES: list[Rule] = [
     ("no C++ compiler", "torch-compile", with_torch(cxx_compiler=None), "warn", "compiler-missing"),
     ("no headers", "torch-compile", with_torch(python_header=None), "warn", "compiler-missing"),
     ("pair", "torchvision-pair", gpu_host(), "ok", None),
-    ("another torch", "torchvision-pair", vision(requires_torch="2.7.1"), "fail", "torchvision-mismatch"),
+    ("another torch, its operators run", "torchvision-pair", vision(requires_torch="2.7.1"), "warn", PAIR),
+    ("another torch", "torchvision-pair", vision(requires_torch="2.7.1", nms=None), "fail", PAIR),
+    ("another torch, wrong boxes", "torchvision-pair", vision(requires_torch="2.7.1", nms=(0, 1)), "fail", PAIR),
+    ("another build of this torch", "torchvision-pair", vision(requires_torch="2.8.0a0+git1"), "ok", None),
+    ("only a later release", "torchvision-pair", vision(requires_torch="2.8.1", nms=None), "fail", PAIR),
     ("another CUDA", "torchvision-pair", vision(cuda_version=11080), "fail", "torchvision-mismatch"),
     ("CPU torchvision", "torchvision-pair", vision(cuda_version=-1), "fail", "torchvision-mismatch"),
     ("another CUDA minor version", "torchvision-pair", vision(cuda_version=12060), "ok", None),
@@ -139,6 +146,16 @@ RULES: list[Rule] = [
     ("crash", "torchvision-nms", crashed("torchvision", torchvision=None), "fail", "torchvision-mismatch"),
     ("8.9 by 8.6", "torch-architectures", gpu_host(), "ok", None),
     ("6.0", "torch-architectures", gpu_host(capability="6.0"), "fail", "arch-unsupported"),
+    ("6.1 beside 8.9", "torch-architectures", PASCAL, "warn", NO_CODE),
+    (
+        "6.1 and 6.0",
+        "torch-architectures",
+        several(*[gpu_host(capability=capability) for capability in ("6.1", "6.0")]),
+        "fail",
+        NO_CODE,
+    ),
+    ("AMD, from source", "torch-build", with_torch(cuda=None, version="2.9.0a0+git1", hip="6.4"), "skip", None),
+    ("does not start", "torch-build", crashed("start", "cudnn", version=None), "fail", None),
     ("11.0", "torch-architectures", gpu_host(capability="11.0"), "fail", "arch-unsupported"),
     ("12.1 by 12.0", "torch-architectures", gpu_host(capability="12.1"), "ok", None),
     (
