@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from envcheck.explain.words import Alternatives, required_words
 from envcheck.tables import load_table
 
 TABLES = ("hardware", "driver", "cuda", "build", "libraries", "nccl", "container", "engine", "remote", "program")
@@ -19,7 +20,8 @@ class Pattern:
 
     `match` is a regular expression that must be found too, `unless` one that must not, both in the same line;
     `near` must be found within the lines around it. `confidence` is how surely the row alone tells the cause.
-    `why` and `fix` replace the catalogue's where this text tells more than the cause does.
+    `why` and `fix` replace the catalogue's where this text tells more than the cause does. `digits` is a number that
+    stands by itself in whatever matches.
     """
 
     number: int
@@ -32,11 +34,17 @@ class Pattern:
     near: str | None = None
     why: str | None = None
     fix: tuple[str, ...] = ()
+    digits: str | None = None
 
     @cached_property
     def expression(self) -> re.Pattern[str]:
         """What has to be found in the line: `match`, else one of the literals as whole words."""
         return _compile(self.match or "|".join(map(_words, self.text)))
+
+    @cached_property
+    def words(self) -> Alternatives:
+        """Alternatives of words, all of one of which are in whatever the expression matches."""
+        return required_words(self.expression.pattern)
 
     @cached_property
     def exclusion(self) -> re.Pattern[str] | None:
@@ -61,7 +69,7 @@ def _numbered(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for row in table["number"]:
         frame, number = table[row["frame"]], str(row["number"])
         rest = {key: value for key, value in row.items() if key not in ("frame", "number")}
-        yield {**rest, "text": frame["text"], "match": frame["match"].replace("NUMBER", number)}
+        yield {**rest, "text": frame["text"], "match": frame["match"].replace("NUMBER", number), "digits": number}
 
 
 def parse(rows: Iterable[dict[str, Any]]) -> tuple[Pattern, ...]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 
 from envcheck.explain.mention import is_mention
 from envcheck.explain.patterns import Pattern
-from envcheck.explain.prefilter import Prefilter
+from envcheck.explain.place import Flat, Place
+from envcheck.explain.prefilter import Prefilter, Wanted
 from envcheck.explain.reading import Piece
-from envcheck.explain.view import SPAN, WRAPPED, Found, View
+from envcheck.explain.view import Found, View
 
-# A pattern whose literal is common in this text, but never what it asks for, is from then on looked for in whole lines
-# only, and in each form of line once. Forms keep numbers of up to three digits: Xids and CUDA's errors are among them.
-PATIENCE = 500
+# A pattern whose literal is common in this text, but never what it asks for, is after so many misses looked at only
+# where a word that it needs is near, and after more only in whole lines.
+TRUST = 20
+PATIENCE = 300
+# Forms of lines, and of lines with what is around them, that none of their patterns matches: they are passed over.
 FORMS = 50_000
-# Around a line: white space, and the frame of a traceback ("\u2502").
-MARGIN = b" \t\r\xe2\x94\x82"
 # How far from what was found `unless` is looked for: a line of JSON may hold a whole log.
 BESIDE = 100
 
@@ -39,56 +39,89 @@ class Scanner:
         self._prefilter = prefilter
         self._hits: dict[int, Hit] = {}
         self._misses: dict[int, int] = {}
-        self._forms: set[tuple[int, int]] = set()
+        # Patterns that have their hit, or are looked for in whole lines only.
+        self._worn: set[int] = set()
+        self._hopeless: set[int] = set()
+        self._undecided: set[int] = set()
+        self._repeating = False
 
     def scan(self, pieces: Iterable[Piece]) -> tuple[Hit, ...]:
         """Every pattern that the text shows, once, at the first line that shows it."""
         for piece in pieces:
-            self._scan(piece)
+            self._scan(Flat(piece))
         return tuple(self._hits.values())
 
-    def _scan(self, piece: Piece) -> None:
-        # Line ends vanish, so that a message is found over the place where a terminal wrapped it.
-        lines = piece.lines[piece.start : piece.stop + WRAPPED]
-        stripped = [line.strip(MARGIN) for line in lines]
-        ends = list(accumulate(map(len, stripped)))
-        seen: set[tuple[int, int, int]] = set()
-        view: View | None = None
-        for offset, wanting in self._prefilter.find(b"".join(stripped).lower()):
-            if all(pattern.number in self._hits for pattern in wanting):
-                continue
-            row = bisect_right(ends, offset)
-            index = piece.start + row
-            if index >= piece.stop:
+    def _scan(self, flat: Flat) -> None:
+        row, found = 0, self._prefilter.first(flat.text, 0)
+        while found is not None:
+            while flat.ends[row + 1] <= found[0]:
+                row += 1
+            if flat.piece.start + row >= flat.piece.stop:
                 break
-            own = offset - ends[row] + len(stripped[row]) + len(lines[row]) - len(lines[row].lstrip(MARGIN))
-            for pattern in wanting:
-                key = (pattern.number, index, own // SPAN)
-                if pattern.number in self._hits or key in seen:
-                    continue
-                seen.add(key)
-                if view is None or view.place != (index, own // SPAN):
-                    view = View(piece.lines, index, own)
-                self._try(pattern, view, piece.first)
+            found = self._judge(Place(flat, row), found)
 
-    def _try(self, pattern: Pattern, view: View, first: int) -> None:
-        common = self._misses.get(pattern.number, 0) >= PATIENCE
-        form = (pattern.number, view.form) if common else None
-        if form in self._forms:
-            return
-        found = view.search(pattern.expression, wrapped=not common)
-        if found is not None and _stands(pattern, view, found):
-            self._hits[pattern.number] = Hit(pattern, first + found.first, view.evidence(found))
-            return
-        self._misses[pattern.number] = self._misses.get(pattern.number, 0) + 1
-        # What the lines around decided may be decided otherwise elsewhere.
-        if form is not None and found is None:
-            self._remember(form)
+    def _judge(self, place: Place, found: tuple[int, Wanted] | None) -> tuple[int, Wanted] | None:
+        """Tries the patterns of each literal on the line, of which `found` is the first; returns the next literal."""
+        if self._repeating and self._is_hopeless(place):
+            return self._prefilter.first(place.flat.text, place.end)
+        judged: set[tuple[int, int]] = set()
+        count, settled, decided = 0, True, True
+        while found is not None and found[0] < place.end:
+            offset, wanted = found
+            worn = wanted.numbers <= self._worn
+            if not (worn and wanted.doubt is not None and not place.says(wanted.doubt, offset, wrapped=False)):
+                if not judged and self._is_hopeless(place):
+                    return self._prefilter.first(place.flat.text, place.end)
+                decided = self._try_all(wanted, place, offset, judged) and decided
+            count, settled = count + 1, settled and worn
+            found = self._prefilter.first(place.flat.text, offset + 1)
+        # A form is worth its price where there was more to do than one glance.
+        if settled and place.short and (judged or count > 1) and not self._is_hopeless(place):
+            self._remember(place, decided)
+        return found
 
-    def _remember(self, form: tuple[int, int]) -> None:
-        if len(self._forms) >= FORMS:
-            self._forms.clear()
-        self._forms.add(form)
+    def _is_hopeless(self, place: Place) -> bool:
+        """Whether such a line was judged before; whether it was is what is expected of the next one."""
+        if not self._worn or not place.short:
+            return False
+        form = place.surroundings if place.form in self._undecided else place.form
+        self._repeating = form in self._hopeless
+        return self._repeating
+
+    def _try_all(self, wanted: Wanted, place: Place, offset: int, judged: set[tuple[int, int]]) -> bool:
+        """Whether the line alone decides that none of the patterns matches."""
+        decided, span = True, place.span(offset)
+        for pattern, telling in wanted.patterns:
+            if pattern.number not in self._hits and (pattern.number, span) not in judged:
+                judged.add((pattern.number, span))
+                decided = self._try(pattern, telling, place, offset) and decided
+        return decided
+
+    def _try(self, pattern: Pattern, telling: re.Pattern[bytes] | None, place: Place, offset: int) -> bool:
+        """Whether the line alone decides that the pattern does not match."""
+        misses, wrapped = self._misses.get(pattern.number, 0), pattern.number not in self._worn
+        found = None
+        if misses < TRUST or telling is None or place.says(telling, offset, wrapped=wrapped):
+            view = place.view(offset)
+            found = view.search(pattern.expression, wrapped=wrapped)
+            if found is not None and _stands(pattern, view, found):
+                self._hits[pattern.number] = Hit(pattern, place.flat.piece.first + found.first, view.evidence(found))
+                self._worn.add(pattern.number)
+                return True
+        self._misses[pattern.number] = misses + 1
+        if misses >= PATIENCE:
+            self._worn.add(pattern.number)
+        return found is None
+
+    def _remember(self, place: Place, decided: bool) -> None:
+        for forms in (self._hopeless, self._undecided):
+            if len(forms) >= FORMS:
+                forms.clear()
+        if decided:
+            self._hopeless.add(place.form)
+        else:
+            self._undecided.add(place.form)
+            self._hopeless.add(place.surroundings)
 
 
 def _stands(pattern: Pattern, view: View, found: Found) -> bool:

@@ -22,7 +22,6 @@ WRAPPED = 2
 NARROWEST = 20
 WIDEST = 400
 AROUND_BYTES = 300
-LONG_NUMBER = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}|[0-9]{4,20}|0x[0-9a-fA-F]{1,20}")
 JSON_ESCAPES = {
     "n": " ",
     "t": " ",
@@ -66,11 +65,6 @@ class View:
     def text(self) -> str:
         """The line without prefixes, as the program wrote it."""
         return readable(without_prefix(self.raw))
-
-    @cached_property
-    def form(self) -> int:
-        """Equal for lines that differ only in long numbers: times, sizes, addresses."""
-        return hash(LONG_NUMBER.sub(b"0", self._shown))
 
     def search(self, expression: re.Pattern[str], *, wrapped: bool) -> Found | None:
         """The expression in this line, else (`wrapped`) in this line put together with its neighbours."""
