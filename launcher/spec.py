@@ -127,9 +127,14 @@ def environment_name(given: str | None, project: Path, mode: str) -> str:
         )
         cleaned = re.sub(r"[^a-z0-9_.-]+", "-", directory.lower()).strip("-_.") or "project"
         return f"{cleaned[:40].rstrip('-_.')}-{mode}"
+    return checked_name(given)
+
+
+def checked_name(given: str, where: str = "") -> str:
+    """Raises UsageError, beginning with `where`, for what cannot be an environment's name."""
     if not NAME_PATTERN.fullmatch(given):
         raise UsageError(
-            f"{given!r} cannot be an environment's name",
+            f"{where}{given!r} cannot be an environment's name",
             "Use 2 to 49 lower-case letters, digits, '-', '_' or '.', beginning and ending with a letter or digit.",
         )
     return given

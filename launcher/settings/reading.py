@@ -11,7 +11,7 @@ from launcher.ports import valid_port
 from launcher.settings import values
 from launcher.settings.keys import KEYS, Key, Kind
 from launcher.settings.setting import Origin, Setting
-from launcher.spec import BindMount, GpuRequest, distinct_mounts, parse_variables
+from launcher.spec import BindMount, GpuRequest, checked_name, distinct_mounts, parse_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def from_variables(source: Source) -> Iterator[Setting]:
             yield from checked(key, entries, key.variable, source)
 
 
-def checked(key: Key, texts: Iterable[str], where: str, source: Source) -> Iterator[Setting]:
-    """One setting a text, in its one form; raises UsageError that names `where`."""
-    settings = [Setting(key, *_normal(key, text, where, source), source.origin, where) for text in texts]
+def checked(key: Key, texts: Iterable[str], where: str, source: Source, place: str = "") -> Iterator[Setting]:
+    """One setting a text, in its one form; raises UsageError that names `where`. `place` is shown as its origin."""
+    settings = [Setting(key, *_normal(key, text, where, source), source.origin, place or where) for text in texts]
     if key.name == "mounts":
         distinct_mounts(tuple(BindMount.parse(setting.text, source.home, where) for setting in settings))
     yield from settings
@@ -85,6 +85,15 @@ def _pip(text: str, where: str, _: Source) -> tuple[str, str]:
     return values.pip_name(text), values.parse_pip(text, where)
 
 
+def _stack(text: str, where: str) -> str:
+    from launcher.stacks import find_stack
+
+    try:
+        return find_stack(text).name
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.cause}", error.next_step) from None
+
+
 def _port(text: str, where: str) -> str:
     try:
         number = int(text)
@@ -103,12 +112,14 @@ ENTRIES: Mapping[str, Callable[[str, str, Source], tuple[str, str]]] = {
 SINGLE: Mapping[str, Callable[[str, str], str]] = {
     "gpus": lambda text, where: str(GpuRequest.parse(text, where)),
     "port": _port,
+    "name": lambda text, where: checked_name(text, "" if where == "NAME" else f"{where} "),
+    "stack": _stack,
 }
 _KINDS: Mapping[Kind, Callable[[Key, str, str], str]] = {
     Kind.TEXT: lambda _, text, __: text,
     Kind.CHOICE: lambda key, text, where: values.parse_choice(text, where, key),
     Kind.SWITCH: lambda _, text, where: str(values.parse_switch(text, where)).lower(),
     Kind.SIZE: lambda _, text, where: values.size_text(values.parse_size(text, where)),
-    Kind.CPUS: lambda _, text, where: f"{values.parse_cpus(text, where):g}",
+    Kind.CPUS: lambda _, text, where: f"{values.parse_cpus(text, where):.9f}".rstrip("0").rstrip("."),
     Kind.COUNT: lambda _, text, where: str(values.parse_count(text, where)),
 }
