@@ -14,6 +14,7 @@ class TrainerError(Exception):
         super().__init__(cause)
         self.cause = cause
         self.next_step = next_step
+        self.add_note(f"next: {next_step}")  # for who calls this from Python and sees a traceback
 
 
 class UsageError(TrainerError):

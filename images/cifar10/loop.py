@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -117,14 +117,20 @@ def train_epoch(
 @torch.inference_mode()
 def evaluate(learner: Learner, data: Resident, ranks: Ranks) -> tuple[float, float]:
     """Mean loss and accuracy (0..1) over exactly the images of `data`, each on one rank only."""
-    learner.network.eval()
     mine = torch.arange(ranks.rank, len(data), ranks.size, device=learner.device)
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)
-    # On a CPU small batches stay in the cache; a GPU wants few launches.
-    for rows in mine.split(250 if learner.device.type == "cpu" else 5000):
+    for rows, logits in batch_logits(learner, data, mine):
         labels = data.labels[rows]
-        logits = learner.logits(learner.network, normalise(data.images[rows], data))
         sums[0] += functional.cross_entropy(logits, labels, reduction="sum")
         sums[1] += (logits.argmax(1) == labels).sum()
     loss, accuracy = (sum_over_ranks(ranks, sums) / len(data)).tolist()
     return loss, accuracy
+
+
+@torch.inference_mode()
+def batch_logits(learner: Learner, data: Resident, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images at `rows` (N,), batch by batch: their row numbers (B,) and float32 logits (B, 10)."""
+    learner.network.eval()
+    # On a CPU small batches stay in the cache; a GPU wants few launches.
+    for batch in rows.split(250 if learner.device.type == "cpu" else 5000):
+        yield batch, learner.logits(learner.network, normalise(data.images[batch], data))

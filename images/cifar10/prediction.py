@@ -7,35 +7,43 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from cifar10.batches import SIDE, move_to_device, normalise
-from cifar10.checkpoint import restore_network
+from cifar10.batches import SIDE, move_to_device
+from cifar10.checkpoint import Checkpoint, restore_network
 from cifar10.data import Bytes, Split
 from cifar10.device import choose_precision
 from cifar10.errors import TrainerError
 from cifar10.evaluation import find_checkpoint
-from cifar10.loop import build_learner
+from cifar10.loop import batch_logits, build_learner
 from cifar10.settings import CLASSES, Settings
 from cifar10.start import start
 
 
-@torch.inference_mode()
 def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
     """Classify image files with the checkpoint in --out (default: the newest in ./runs).
 
     The result's `predictions` hold one object a file: label, probability (0..1) and the probability of every class.
     """
     pixels = np.stack([read_image(path) for path in paths])
-    ranks, _, device = start(settings.device)
     checkpoint = find_checkpoint(settings)
+    probabilities, device = classify(settings, checkpoint, pixels)
+    predictions = [describe(path, row) for path, row in zip(paths, probabilities.tolist(), strict=True)]
+    return {"predictions": predictions, "device": device.type, "checkpoint": str(checkpoint.path)}
+
+
+def classify(settings: Settings, checkpoint: Checkpoint, pixels: Bytes) -> tuple[NDArray[np.float32], torch.device]:
+    """Class probabilities (N, 10) of images uint8 (N, 32, 32, 3), and the device that computed them.
+
+    Raises TrainerError when the device cannot be used, or the checkpoint does not fit the model.
+    """
+    ranks, _, device = start(settings.device)
     learner = build_learner(settings, device, choose_precision(settings.precision, device), ranks)
     restore_network(checkpoint, learner)
-    learner.network.eval()
     data = move_to_device(Split(pixels, np.zeros(len(pixels), np.uint8)), device)
-    logits = learner.logits(learner.network, normalise(data.images, data))
-    rows = logits.softmax(1).tolist()
-    predictions = [describe(path, row) for path, row in zip(paths, rows, strict=True)]
-    return {"predictions": predictions, "device": device.type, "checkpoint": str(checkpoint.path)}
+    rows = torch.arange(len(data), device=device)
+    probabilities = torch.cat([logits.softmax(1) for _, logits in batch_logits(learner, data, rows)])
+    return probabilities.cpu().numpy(), device
 
 
 def describe(path: Path, probabilities: list[float]) -> dict[str, Any]:

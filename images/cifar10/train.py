@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from cifar10.settings import Settings
 from cifar10.sources import load_dataset
 from cifar10.start import start
 
+# Called with the rows of metrics.csv so far.
+AfterEpoch = Callable[[list[dict[str, float]]], None]
 # Ranks must stop after the same step, so they agree on a signal every so many steps.
 STEPS_BETWEEN_AGREEMENTS = 20
 
@@ -42,8 +45,11 @@ class Run:
     position: Position
 
 
-def train(settings: Settings) -> dict[str, Any] | None:
-    """Train as the settings say and return the result object; None on every rank but the first."""
+def train(settings: Settings, after_epoch: AfterEpoch | None = None) -> dict[str, Any] | None:
+    """Train as the settings say and return the result object; None on every rank but the first.
+
+    `after_epoch` is called on the first rank when an epoch is evaluated. Raises TrainerError.
+    """
     ranks, display, device = start(settings.device)
     if settings.batch_size < ranks.size:
         cause = f"--batch-size {settings.batch_size} is too small for {ranks.size} processes"
@@ -55,7 +61,7 @@ def train(settings: Settings) -> dict[str, Any] | None:
         run = prepare(settings, ranks, display, device, dataset)
         loaded = time.monotonic() - begun
         with stop_request() as stop:
-            run_epochs(run, stop)
+            run_epochs(run, stop, after_epoch)
         result = finish(run, loaded, time.monotonic() - begun)
     return result if ranks.lead else None
 
@@ -90,7 +96,7 @@ def check_identity(out: Path, saved: dict[str, Any], asked: dict[str, Any]) -> N
         raise UsageError(f"the run in {out} was started with {what}", "use the same arguments, or another --out")
 
 
-def run_epochs(run: Run, stop: StopRequest) -> None:
+def run_epochs(run: Run, stop: StopRequest, after_epoch: AfterEpoch | None = None) -> None:
     """Train and evaluate epoch after epoch, saving after each; a stop request saves at once and raises StoppedError."""
     position = run.position
     while position.epoch < run.settings.epochs:
@@ -99,6 +105,8 @@ def run_epochs(run: Run, stop: StopRequest) -> None:
             close_epoch(run)
         if run.ranks.lead:
             save_checkpoint(run.out, run.learner, position, run.identity)
+            if ended and after_epoch:
+                after_epoch(position.history)
         number = any_rank(run.ranks, stop.number, run.learner.device)
         if number and position.epoch < run.settings.epochs:
             next_step = "continue with the same command and --resume auto"
