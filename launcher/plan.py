@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from launcher import labels
 from launcher.engine import Attachment, ContainerPlan, VolumeMount
 from launcher.host import Caller
+from launcher.packages import Packages
 from launcher.spec import Mode, UpRequest
 
 CONTAINER_PORTS = {Mode.JUPYTER: 8888, Mode.SSH: 2222}
@@ -41,10 +42,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class ImageChoice:
-    """The image an environment is made from; `source` is the digest of the sources it was built from."""
+    """The image an environment is made from; `source` is the digest of the sources it was built from.
+
+    With `packages` it is a layer over the image `base`, which was built from these sources.
+    """
 
     reference: str
     source: str
+    base: str | None = None
+    packages: Packages = Packages()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,3 +152,5 @@ class UpRequest:
     stack: str | None = None
     skip_check: bool = False
     share: bool = False
+    apt: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()

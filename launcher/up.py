@@ -54,7 +54,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
             refuse_other_volumes(context, request)
         checked_port(request.port)
         # GPUs before the image: a run that must fail does so before anything is downloaded.
-        image = choose_image(request.mode.value, request.stack)
+        image = choose_image(request.mode.value, request.stack, request.apt, request.pip)
         plans = make_plans(context, request, decision, image)
         ensure_image(context, image, request.mode.value, request.stack)
         refuse_unmet_requirement(context, [plan for plan, _ in plans])
