@@ -67,7 +67,8 @@ def _debian_package(entry: str) -> str:
     text = entry.strip()
     if not APT.fullmatch(text):
         raise UsageError(
-            f"apt entry {entry!r} is not a Debian package", 'Write its name, with a version if need be: "htop", "git=1:2.39.5-0"'
+            f"apt entry {entry!r} is not a Debian package",
+            'Write its name, with a version if need be: "htop", "git=1:2.39.5-0"',
         )
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from launcher import labels
 from launcher.engine import Attachment, ContainerPlan, VolumeMount
@@ -50,7 +50,7 @@ class ImageChoice:
     reference: str
     source: str
     base: str | None = None
-    packages: Packages = Packages()
+    packages: Packages = field(default_factory=Packages)
 
 
 @dataclass(frozen=True, slots=True)

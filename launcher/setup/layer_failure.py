@@ -1,4 +1,4 @@
-"""Why a project's packages could not be installed: apt's and pip's words turned into one cause. Pure but for the lines."""
+"""Why a project's packages could not be installed: apt's and pip's words turned into one cause."""
 
 from __future__ import annotations
 
