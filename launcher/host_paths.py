@@ -32,12 +32,13 @@ SYSTEM_TREES = ("/boot", "/dev", "/etc", "/proc", "/sys", "/var/lib/containerd",
 ENGINE_SOCKETS = ("containerd.sock", "docker.sock", "podman.sock")
 
 
-def checked_host_path(text: str, home: Path, option: str) -> Path:
-    """Resolve a host path for a bind mount; refuses what is missing or would expose the host.
+def checked_host_path(text: str, home: Path, option: str, base: Path | None = None) -> Path:
+    """Resolve a host path for a bind mount, from `base` where it is relative.
 
-    Symlinks are followed first, so that a link to `/` is judged as `/`.
+    Refuses what is missing or would expose the host. Symlinks are followed first, so that a link to `/` is judged as
+    `/`.
     """
-    path = _existing(expanded(text), f"{option}: {text}")
+    path = _existing((base or Path()) / expanded(text), f"{option}: {text}")
     if _holds_home(path, home):
         raise UsageError(f"{option}: {text} is your whole home directory", "Mount a directory inside it instead.")
     if _is_sensitive(path) or path.name in ENGINE_SOCKETS:
