@@ -12,7 +12,7 @@ from launcher.errors import UsageError
 from launcher.stacks import Stack
 
 # Debian policy 5.6.1 and 5.6.12. apt-get takes a trailing "-" as an order to remove the package.
-APT = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*[a-z0-9+])(?:=(?P<version>[0-9][A-Za-z0-9.+:~-]*))?")
+APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](?::[a-z0-9-]*[a-z0-9])?(?:=[0-9][A-Za-z0-9.+:~-]*)?")
 # The name, the extras and the versions of https://packaging.python.org/en/latest/specifications/dependency-specifiers/
 IDENTIFIER = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 SPECIFIER = r"(?:~=|==|!=|<=|>=|<|>)\s*[0-9][A-Za-z0-9.!+_-]*(?:\.\*)?"
@@ -48,36 +48,28 @@ class Packages:
 
 def checked_packages(apt: Iterable[str], pip: Iterable[str], stack: Stack) -> Packages:
     """Read both lists; raises UsageError with the first entry that is no package, or that would change `stack`."""
-    found = Packages(_distinct(apt), tuple(sorted({_requirement(entry) for entry in pip})))
+    found = Packages(_distinct(apt), tuple(sorted({requirement(entry) for entry in pip})))
     for entry in found.pip:
         _refuse_other_version(entry, stack)
     return found
 
 
-def _distinct(entries: Iterable[str]) -> tuple[str, ...]:
-    seen: dict[str, str] = {}
-    for entry in (_debian_package(entry) for entry in entries):
-        name = entry.partition("=")[0]
-        if seen.setdefault(name, entry) != entry:
-            raise UsageError(f"apt names {name} twice: {seen[name]} and {entry}", "Keep one of them.")
-    return tuple(sorted(seen.values()))
-
-
-def _debian_package(entry: str) -> str:
+def debian_package(entry: str, where: str = "apt entry") -> str:
+    """NAME[:ARCHITECTURE][=VERSION]; raises UsageError, beginning with `where`, for anything else."""
     text = entry.strip()
     if not APT.fullmatch(text):
         raise UsageError(
-            f"apt entry {entry!r} is not a Debian package",
-            'Write its name, with a version if need be: "htop", "git=1:2.39.5-0"',
+            f"{where} {entry!r} is not a Debian package", 'Write its name, with a version if need be: "ffmpeg=7:5.1"'
         )
     return text
 
 
-def _requirement(entry: str) -> str:
+def requirement(entry: str, where: str = "pip entry") -> str:
+    """NAME[EXTRAS]VERSIONS in its one spelling; raises UsageError, beginning with `where`, for anything else."""
     match = PIP.fullmatch(entry.strip())
     if match is None:
         raise UsageError(
-            f"pip entry {entry!r} is not a package name with optional extras and versions",
+            f"{where} {entry!r} is not a package name with optional extras and versions",
             'Write "name", "name==1.2" or "name[extra]>=1,<2"; install anything else inside: pip install ...',
         )
     extras = sorted({normal_name(extra) for extra in (match["extras"] or "").split(",") if extra.strip()})
@@ -85,9 +77,23 @@ def _requirement(entry: str) -> str:
     return normal_name(match["name"]) + (f"[{','.join(extras)}]" if extras else "") + ",".join(versions)
 
 
+def package_name(entry: str) -> str:
+    """By what two checked entries of one list are the same package."""
+    return re.split(r"[\[:=<>!~]", entry, maxsplit=1)[0]
+
+
 def normal_name(name: str) -> str:
     """https://packaging.python.org/en/latest/specifications/name-normalization/"""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _distinct(entries: Iterable[str]) -> tuple[str, ...]:
+    seen: dict[str, str] = {}
+    for entry in (debian_package(entry) for entry in entries):
+        name = entry.partition("=")[0]
+        if seen.setdefault(name, entry) != entry:
+            raise UsageError(f"apt names {name} twice: {seen[name]} and {entry}", "Keep one of them.")
+    return tuple(sorted(seen.values()))
 
 
 def _refuse_other_version(entry: str, stack: Stack) -> None:

@@ -23,9 +23,7 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     settings = resolve(context, project, options)
     mode = text_of(settings, "mode")
     if mode is None and "mode" in options:
-        raise UsageError(
-            "no --mode was given", "Add --mode jupyter or --mode ssh. See: launcher up --help"
-        )
+        raise UsageError("no --mode was given", "Add --mode jupyter or --mode ssh. See: launcher up --help")
     name = environment_name(text_of(settings, "name"), project, mode or "train")
     return with_settings(UpRequest(name, Mode(mode or "jupyter"), project), settings, context.home)
 
