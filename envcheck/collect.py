@@ -20,6 +20,7 @@ from envcheck.probes.kernel_log import probe_kernel_log
 from envcheck.probes.memory import probe_memory
 from envcheck.probes.network import probe_network
 from envcheck.probes.nvml import finish_nvml, start_nvml
+from envcheck.probes.packages import probe_shadowing_packages
 from envcheck.probes.programs import Runner, no_programs, run
 from envcheck.probes.runtime import probe_runtime
 from envcheck.probes.shadowing import probe_shadowing
@@ -63,6 +64,7 @@ def _files(root: Path, variables: Mapping[str, str], runner: Runner) -> Facts:
         fabric=probe_fabric(root, runner),
         environment=probe_environment(variables),
         shadowing=probe_shadowing(variables),
+        shadowing_packages=probe_shadowing_packages(root, variables),
         python=platform.python_version(),
         distribution=probe_distribution(root),
     )

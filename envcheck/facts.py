@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from envcheck.facts_container import Container, ImageRecord, Request, Runtime
 from envcheck.facts_health import FabricManager, GpuHealth, KernelLog, Xid
+from envcheck.facts_packages import ShadowingPackage
 
 __all__ = [
     "AllReduce", "Card", "Container", "Crash", "Cuda", "CudaDevice", "Driver", "Extension", "FabricManager", "Facts",
     "GpuHealth", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
-    "Runtime", "Torch", "Torchvision", "Xid",
+    "Runtime", "ShadowingPackage", "Torch", "Torchvision", "Xid",
 ]  # fmt: skip
 
 
@@ -226,7 +227,8 @@ class Network:
 class Facts:
     """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID.
 
-    `shadowing` are CUDA libraries in directories of LD_LIBRARY_PATH.
+    `shadowing` are CUDA libraries in directories of LD_LIBRARY_PATH, `shadowing_packages` Python packages before the
+    image's own.
     """
 
     hardware: Hardware = Hardware()
@@ -242,6 +244,7 @@ class Facts:
     fabric: FabricManager = field(default_factory=FabricManager)
     environment: dict[str, str] = field(default_factory=dict)
     shadowing: tuple[str, ...] = ()
+    shadowing_packages: tuple[ShadowingPackage, ...] = ()
     python: str | None = None
     distribution: str | None = None
     origin: str = "probed"

@@ -17,7 +17,8 @@ from launcher.up import examine_device, make_plans
 def dry_run(context: Context, request: UpRequest) -> dict[str, Any]:
     """The plan as an object; `alternatives` are the other ways in which the GPUs would be attached."""
     decision = examine_device(context, request)
-    plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
+    image = choose_image(request.mode.value, request.stack, request.apt, request.pip)
+    plans = make_plans(context, request, decision, image)
     port = checked_port(request.port) or next(candidate_ports(FIRST_PORTS[request.mode], ()))
     first, *others = [asdict(with_port(plan, port)) for plan, _ in plans]
     return {"container": first, "restart": request.restart, "alternatives": [plan["attachment"] for plan in others]}

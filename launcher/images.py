@@ -1,34 +1,65 @@
-"""The image an environment starts from: found, or built when its sources changed."""
+"""The image an environment starts from: found, or built when its sources or its packages changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from launcher import labels
 from launcher.context import Context
+from launcher.engine import Image
+from launcher.packages import checked_packages
 from launcher.plan import ImageChoice
 from launcher.stacks import Stack, default_stack, find_stack
 
 
-def choose_image(target: str, stack_name: str | None = None) -> ImageChoice:
-    """The image for `target` (jupyter or ssh) of a stack.
+def choose_image(
+    target: str, stack_name: str | None = None, apt: Iterable[str] = (), pip: Iterable[str] = ()
+) -> ImageChoice:
+    """The image for `target` (jupyter or ssh) of a stack, with a layer for the packages of `apt` and `pip`.
 
-    Raises UsageError for an unknown stack, NotReadyError for one that cannot be built.
+    Raises UsageError for an unknown stack or a wrong package, NotReadyError for a stack that cannot be built.
     """
     from launcher.setup.build import image_reference, require_lock
+    from launcher.setup.layer import layer_reference
     from launcher.setup.source import source_digest
 
     stack = _stack(stack_name)
+    packages = checked_packages(apt, pip, stack)
     require_lock(stack)
     source = source_digest(stack, target)
-    return ImageChoice(image_reference(stack, target, source), source)
+    base = image_reference(stack, target, source)
+    if not packages:
+        return ImageChoice(base, source)
+    return ImageChoice(layer_reference(base, packages), source, base, packages)
 
 
 def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: str | None = None) -> None:
-    """Build what choose_image chose for `target` where it is missing or was built from other sources."""
+    """Build what choose_image chose for `target` where it is missing or was built from something else."""
+    if image.base is None:
+        _ensure_base(context, image.reference, image.source, target, stack_name)
+        return
+    base, layer = context.engine.image(image.base), context.engine.image(image.reference)
+    if layer is not None and is_current_layer(layer, base, image.source):
+        return
+    from launcher.setup.layer import build_layer
+
+    _ensure_base(context, image.base, image.source, target, stack_name)
+    build_layer(_stack(stack_name), image, context.progress, docker_host=context.endpoint.url)
+
+
+def is_current_layer(layer: Image, base: Image | None, source: str) -> bool:
+    """False when it lies over another image than `base`; a layer whose base was removed holds everything itself."""
+    if layer.labels.get(labels.IMAGE_SOURCE) != source:
+        return False
+    return base is None or layer.labels.get(labels.IMAGE_BASE) == base.id
+
+
+def _ensure_base(context: Context, reference: str, source: str, target: str, stack_name: str | None) -> None:
     from launcher.setup.build import build_image
 
-    found = context.engine.image(image.reference)
-    if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
-        context.progress.say(f"Building the image {image.reference}: the first build takes some minutes")
+    found = context.engine.image(reference)
+    if found is None or found.labels.get(labels.IMAGE_SOURCE) != source:
+        context.progress.say(f"Building the image {reference}: the first build takes some minutes")
         build_image(
             _stack(stack_name),
             target,

@@ -15,6 +15,8 @@ VERIFIED = PREFIX + "gpu-verified"
 SETTINGS = PREFIX + "settings"
 ROLE = PREFIX + "role"
 IMAGE_SOURCE = PREFIX + "source"
+IMAGE_BASE = PREFIX + "base"
+IMAGE_PACKAGES = PREFIX + "packages"
 
 ROLE_ENVIRONMENT = "environment"
 ROLE_TRAIN = "train"

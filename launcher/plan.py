@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from launcher import labels
 from launcher.engine import Attachment, ContainerPlan, VolumeMount
 from launcher.host import Caller
+from launcher.packages import Packages
 from launcher.settings.record import record_json
 from launcher.spec import Mode, UpRequest
 
@@ -41,10 +42,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class ImageChoice:
-    """The image an environment is made from; `source` is the digest of the sources it was built from."""
+    """The image an environment is made from; `source` is the digest of the sources it was built from.
+
+    With `packages` it is a layer over the image `base`, which was built from these sources.
+    """
 
     reference: str
     source: str
+    base: str | None = None
+    packages: Packages = field(default_factory=Packages)
 
 
 @dataclass(frozen=True, slots=True)

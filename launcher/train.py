@@ -43,7 +43,7 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     agree_to_outside(context, request)
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
-    image = choose_image("jupyter", request.stack)
+    image = choose_image("jupyter", request.stack, request.apt, request.pip)
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, "jupyter", request.stack)
     refuse_unmet_requirement(context, [plan for plan, _ in plans])

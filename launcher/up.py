@@ -76,7 +76,7 @@ def _make(
 ) -> EnvironmentResult:
     """A new container, in the place of `old` where there is one; that one is stopped as late as possible."""
     # GPUs before the image: a run that must fail does so before anything is downloaded.
-    image = choose_image(request.mode.value, request.stack)
+    image = choose_image(request.mode.value, request.stack, request.apt, request.pip)
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, request.mode.value, request.stack)
     refuse_unmet_requirement(context, [plan for plan, _ in plans])

@@ -21,6 +21,7 @@ from envcheck.checks.memory import locked_memory, shared_memory
 from envcheck.checks.nccl import all_reduce, nccl_version
 from envcheck.checks.network import nccl_interface
 from envcheck.checks.nvml import nvml
+from envcheck.checks.stack import stack_shadowed
 from envcheck.checks.torch import torch_build, torch_compile, torch_cuda
 from envcheck.checks.torchvision import torchvision_nms, torchvision_pair
 from envcheck.facts import Facts
@@ -68,6 +69,7 @@ CHECKS = (
     Check("gpu-pcie", "health", pcie, on_gpu_path=False),
     Check("gpu-clocks", "health", gpu_clocks, on_gpu_path=False),
     Check("gpu-persistence", "health", persistence, on_gpu_path=False),
+    Check("stack-shadowed", "torch", stack_shadowed, on_gpu_path=False),
     Check("torch-build", "torch", torch_build, on_gpu_path=False, told=True),
     Check("library-origin", "cuda", library_origin),
     Check("torch-architectures", "torch", torch_architectures),

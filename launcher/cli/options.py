@@ -9,7 +9,7 @@ import click
 
 from launcher.context import Context
 from launcher.errors import UsageError
-from launcher.settings.keys import KEYS, Key, Kind
+from launcher.settings.keys import BY_NAME, KEYS, Key, Kind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 pass_context = click.make_pass_decorator(Context)
@@ -57,6 +57,11 @@ def up_options(function: Function) -> Function:
 def train_options(function: Function) -> Function:
     """The settings that also matter to a run of the trainer, and --project."""
     return _project_option(_setting_options(function, [key for key in KEYS if key.train]))
+
+
+def build_options(function: Function) -> Function:
+    """The settings that an image is made by, and --project."""
+    return _project_option(_setting_options(function, [BY_NAME[name] for name in ("stack", "apt", "pip")]))
 
 
 def _project_option(function: Function) -> Function:

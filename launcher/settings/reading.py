@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import UsageError
+from launcher.packages import debian_package, package_name, requirement
 from launcher.ports import valid_port
 from launcher.settings import values
 from launcher.settings.keys import KEYS, Key, Kind
@@ -78,11 +79,13 @@ def _key_file(text: str, where: str, source: Source) -> tuple[str, str]:
 
 
 def _apt(text: str, where: str, _: Source) -> tuple[str, str]:
-    return values.apt_name(text), values.parse_apt(text, where)
+    package = debian_package(text, where)
+    return package_name(package), package
 
 
 def _pip(text: str, where: str, _: Source) -> tuple[str, str]:
-    return values.pip_name(text), values.parse_pip(text, where)
+    package = requirement(text, where)
+    return package_name(package), package
 
 
 def _stack(text: str, where: str) -> str:

@@ -18,10 +18,6 @@ LEAST_CPUS = Decimal("0.01")
 # The kernel's own limit of process numbers: proc_sys_kernel(5), pid_max.
 MOST_PROCESSES = 4_194_304
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-# https://www.debian.org/doc/debian-policy/ch-controlfields.html#source: names; then architecture and version.
-APT_PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
-# https://packaging.python.org/en/latest/specifications/name-normalization/
-PIP_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*")
 
 
 def parse_size(text: str, where: str) -> int:
@@ -77,32 +73,3 @@ def parse_choice(text: str, where: str, key: Key) -> str:
     close = get_close_matches(text.lower(), key.choices, n=1)
     hint = f"Did you mean {close[0]}? " if close else ""
     raise UsageError(f"{where} {text!r} is not one of {', '.join(key.choices)}", f"{hint}See: launcher up --help")
-
-
-def parse_apt(text: str, where: str) -> str:
-    """A Debian package, with an architecture or version where wanted. Raises UsageError."""
-    if APT_PACKAGE.fullmatch(text) is None:
-        raise UsageError(f"{where} {text!r} is not the name of a Debian package", "Example: ffmpeg, or ffmpeg=7:5.1")
-    return text
-
-
-def parse_pip(text: str, where: str) -> str:
-    """One requirement on one line; an option of pip's (-r, --index-url) is none. Raises UsageError."""
-    value = text.strip()
-    if not value.isprintable() or not re.match(r"[A-Za-z0-9]", value):
-        raise UsageError(
-            f"{where} {text!r} is not a Python requirement", "Example: einops>=0.8 (options of pip are not taken)"
-        )
-    return value
-
-
-def apt_name(text: str) -> str:
-    """By what two entries of `apt` are one package."""
-    match = APT_PACKAGE.fullmatch(text)
-    return match[1] if match else text
-
-
-def pip_name(text: str) -> str:
-    """By what two entries of `pip` are one package: its normalized name."""
-    match = PIP_NAME.match(text)
-    return re.sub(r"[-_.]+", "-", match[0] if match else text).lower()

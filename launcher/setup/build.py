@@ -16,7 +16,7 @@ from launcher.setup.base import ensure_root
 from launcher.setup.build_progress import BuildProgress
 from launcher.setup.client import BuildClient, find_client
 from launcher.setup.failure import build_error
-from launcher.setup.mirrors import Mirrors, read_mirrors, secret_files
+from launcher.setup.mirrors import Mirrors, build_arguments, read_mirrors, secret_files
 from launcher.setup.source import source_digest, stage_context
 from launcher.setup.stream import run_streaming
 from launcher.stacks import TARGETS, Stack, default_stack
@@ -63,7 +63,7 @@ def build_image(
     source = source_digest(stack, target)
     client = find_client(docker_host)
     reference = image_reference(stack, target, source)
-    identifier, built_from = _inspect(client, reference)
+    identifier, built_from = inspect_image(client, reference)
     if identifier and built_from == source:
         _output(client, "image", "tag", reference, latest_reference(stack, target))
         return BuildResult(reference, identifier, source, built=False, seconds=time.monotonic() - started)
@@ -72,7 +72,7 @@ def build_image(
     root = ensure_root(stack, client, mirrors, progress, consent=consent)
     with progress.phase(f"image {target}"):
         _build(stack, target, source, root, client, mirrors, progress)
-    current, _ = _inspect(client, reference)
+    current, _ = inspect_image(client, reference)
     return BuildResult(reference, current, source, built=True, seconds=time.monotonic() - started)
 
 
@@ -92,7 +92,7 @@ def require_disk(stack: Stack, client: BuildClient) -> None:
     host = client.docker_host or os.environ.get("DOCKER_HOST", "")
     if (host and not host.startswith("unix://")) or not root.exists():
         return
-    later = any(_inspect(client, latest_reference(stack, target))[0] for target in TARGETS)
+    later = any(inspect_image(client, latest_reference(stack, target))[0] for target in TARGETS)
     needed = LATER_BUILD_BYTES if later else FIRST_BUILD_BYTES
     free = shutil.disk_usage(root).free
     if free < needed:
@@ -112,15 +112,10 @@ def build_command(
     values = {"ROOT_IMAGE": root, "STACK": stack.name, "DEBIAN": stack.debian, "SOURCE": source}
     for name, value in values.items():
         arguments += ["--build-arg", f"{name}={value}"]
-    for name in mirrors.proxies:
-        # Without a value: taken from the environment, and predefined, so it stays out of the image's history.
-        arguments += ["--build-arg", name]
     labels = {"torch": stack.torch, "cuda": stack.cuda, "python": stack.python}
     for name, value in labels.items():
         arguments += ["--label", f"gpu-launcher.{name}={value}"]
-    for name, path in secrets.items():
-        arguments += ["--secret", f"id={name},src={path}"]
-    return [*arguments, str(context)]
+    return [*arguments, *build_arguments(mirrors, secrets), str(context)]
 
 
 def _build(
@@ -138,7 +133,7 @@ def _build(
         raise build_error(done.tail, f"the image {reference} could not be built", progress)
 
 
-def _inspect(client: BuildClient, reference: str) -> tuple[str, str]:
+def inspect_image(client: BuildClient, reference: str) -> tuple[str, str]:
     """Id and source label of an image, both empty when the engine does not have it."""
     template = '{{.Id}} {{index .Config.Labels "gpu-launcher.source"}}'
     text = _output(client, "image", "inspect", "--format", template, reference)

@@ -18,6 +18,7 @@ MIB = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 REPEAT_SECONDS = 10.0
 WORDS = (
     ("python-install", "installing Python packages"),
+    ("pip-install", "installing Python packages"),
     ("apt-install", "installing Debian packages"),
     ("verify_stack", "checking the installed stack"),
     ("exporting", "writing the image"),

@@ -87,6 +87,17 @@ def secret_files(mirrors: Mirrors, codename: str, directory: Path) -> dict[str, 
     return files | ({"ca": mirrors.ca} if mirrors.ca else {})
 
 
+def build_arguments(mirrors: Mirrors, secrets: Mapping[str, Path]) -> list[str]:
+    """The options of `docker build` that hand them over: none of their values stays in a layer or the history."""
+    arguments = []
+    for name in mirrors.proxies:
+        # Without a value: taken from the environment, and predefined, so it stays out of the image's history.
+        arguments += ["--build-arg", name]
+    for name, path in secrets.items():
+        arguments += ["--secret", f"id={name},src={path}"]
+    return arguments
+
+
 def _apt_archives(root: Path, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     given = environ.get("LAUNCHER_APT_MIRROR", "").rstrip("/")
     if given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -55,23 +54,6 @@ def test_scp_and_rsync_like_streams_keep_bytes(shared_ssh: Started) -> None:
     content = "line\n" * 10_000
     assert ssh(shared_ssh, "cat > /workspace/streamed", stdin=content).returncode == 0
     assert (shared_ssh.project / "streamed").read_text() == content
-
-
-def test_the_environment_is_the_same_over_exec_ssh_and_a_login_shell(
-    shared_ssh: Started, shared_launcher: Callable[..., object]
-) -> None:
-    program = (
-        "import json, os\n"
-        "ignored = ('SSH_', 'SHLVL', '_', 'PWD', 'OLDPWD', 'TERM', 'LOGNAME', 'USER', 'SHELL', 'MAIL', 'HOSTNAME')\n"
-        "print(json.dumps({k: v for k, v in os.environ.items() if not k.startswith(ignored)}))\n"
-    )
-    (shared_ssh.project / "environment.py").write_text(program)
-    by_command = json.loads(ssh(shared_ssh, "python /workspace/environment.py").stdout)
-    by_login_shell = json.loads(ssh(shared_ssh, "bash -lc 'python /workspace/environment.py'").stdout)
-    ran = shared_launcher("exec", shared_ssh.name, "--", "python", "/workspace/environment.py", cwd=shared_ssh.project)
-    by_exec = json.loads(ran.stdout)  # type: ignore[attr-defined]
-    assert by_command == by_login_shell
-    assert {k: by_exec[k] for k in by_exec} == {k: by_command.get(k) for k in by_exec}
 
 
 def test_login_survives_stop_start_and_down_up(

@@ -15,7 +15,7 @@ from tests.unit.envcheck.machines import gpu_host
 # Health is looked at by itself: a worn-out card is no consequence of a wrong driver.
 NEVER_EXPLAINED = {
     "torch-build", "torch-extensions", "torch-compile", "torchvision-pair", "torchvision-nms", "cudnn",
-    "nccl-version", "nccl-interface", "shared-memory", "locked-memory", "container-runtime",
+    "stack-shadowed", "nccl-version", "nccl-interface", "shared-memory", "locked-memory", "container-runtime",
     "image-requirement", "kernel-log", "gpu-memory", "gpu-compute-mode", "gpu-mig", "gpu-fabric", "ptx-compiler",
     "gpu-nvlink", "gpu-pcie", "gpu-clocks", "gpu-persistence",
 }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from envcheck.checks import BY_ID
 from envcheck.facts import Facts
-from tests.unit.envcheck.rules import container, cuda, driver, health, libraries, links, torch
+from tests.unit.envcheck.rules import container, cuda, driver, health, libraries, links, stack, torch
 from tests.unit.envcheck.rules.cases import Rule
 
 RULES: list[Rule] = [
@@ -15,6 +15,7 @@ RULES: list[Rule] = [
     *health.RULES,
     *links.RULES,
     *cuda.RULES,
+    *stack.RULES,
     *torch.RULES,
     *libraries.RULES,
 ]

@@ -1,0 +1,145 @@
+"""The home's packages when the image's stack changed, on real containers.
+
+Another stack is simulated by one more line in the image's constraints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.images.containers import StartContainer, run_in, wait_healthy, wait_until
+from tests.images.wheels import write_waiting_package, write_wheel
+
+if TYPE_CHECKING:
+    import docker
+    from docker.models.containers import Container
+
+CONSTRAINTS = "/etc/gpu-launcher/constraints.txt"
+VENV = "/home/user/.venvs/py3.11-cu128"
+NOTHING_ANSWERS = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+LOCAL = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_NO_BUILD_ISOLATION": "0"}
+
+
+class Home:
+    """A home that one container after the other uses; `other_stack` gives them other constraints than the image's."""
+
+    def __init__(self, start: StartContainer, image: str, volume: str, directory: Path, constraints: str) -> None:
+        self.start, self.image, self.volume, self.directory = start, image, volume, directory
+        for name in ("wheels", "marks"):
+            (directory / name).mkdir()
+            (directory / name).chmod(0o777)
+        (directory / "constraints.txt").write_text(constraints + "never-installed==1\n")
+        directory.chmod(0o755)
+
+    def container(
+        self, command: list[str] | None, *, other_stack: bool = True, environment: dict[str, str] | None = None
+    ) -> Container:
+        binds = {
+            self.volume: {"bind": "/home/user", "mode": "rw"},
+            str(self.directory / "wheels"): {"bind": "/wheels", "mode": "ro"},
+            str(self.directory / "marks"): {"bind": "/marks", "mode": "rw"},
+        }
+        if other_stack:
+            binds[str(self.directory / "constraints.txt")] = {"bind": CONSTRAINTS, "mode": "ro"}
+        return self.start(self.image, command, volumes=binds, environment=LOCAL if environment is None else environment)
+
+    def run(self, script: str, **options: Any) -> tuple[str, str]:
+        """Standard output and standard error of a script that succeeds."""
+        container = self.container(["bash", "-c", script], **options)
+        code = container.wait(timeout=120)["StatusCode"]
+        assert code == 0, container.logs().decode()
+        return container.logs(stderr=False).decode(), container.logs(stdout=False).decode()
+
+
+@pytest.fixture
+def home(
+    start_container: StartContainer, ssh_image: str, volume: str, docker_client: docker.DockerClient, tmp_path: Path
+) -> Home:
+    text = docker_client.containers.run(ssh_image, ["cat", CONSTRAINTS], remove=True).decode()
+    made = Home(start_container, ssh_image, volume, tmp_path, text)
+    for name, version in (("tiny", "1"), ("other", "2")):
+        write_wheel(tmp_path / "wheels", name, version)
+    return made
+
+
+def test_packages_are_reinstalled_and_nothing_of_the_image_with_them(home: Home) -> None:
+    home.run("pip install -q tiny other", other_stack=False)
+    listing = (
+        f"python -c 'import tiny; print(tiny.__file__, tiny.version)'; ls {VENV}.*; pip list --local --format freeze"
+    )
+    out, err = home.run(listing + " 2>/dev/null")
+    assert out.split() == [f"{VENV}/lib/python3.11/site-packages/tiny.py", "1", "other==2", "tiny==1"]
+    assert "reinstalling 2 packages of yours" in err and "reinstalled: 2 of 2 packages" in err
+    assert "reinstalling" not in home.run("true")[1]
+
+
+def test_nothing_is_made_anew_where_nothing_was_installed(home: Home) -> None:
+    home.run("true", other_stack=False)
+    out, err = home.run(f"ls -d {VENV}*")
+    assert (out.split(), err) == ([VENV], "")
+
+
+def test_without_an_index_the_environment_starts_and_says_how_to_do_it_later(home: Home) -> None:
+    home.run("pip install -q tiny", other_stack=False)
+    out, err = home.run("echo started", environment=NOTHING_ANSWERS)
+    assert out == "started\n"
+    assert "1 package of yours not reinstalled yet: no package index" in err and "next: gpu-launcher-restore" in err
+    later = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels gpu-launcher-restore"
+    script = f"{later} && python -c 'import tiny'; ls -d /home/user/.venvs/*"
+    assert home.run(script, environment=NOTHING_ANSWERS)[0].split() == [VENV]
+
+
+def test_what_no_longer_fits_is_named_and_the_old_environment_kept(home: Home) -> None:
+    wheels = home.directory / "wheels"
+    write_wheel(wheels, "bound", "1", "torch==2.6")
+    write_wheel(wheels, "moved", "1", "torch==2.6")
+    write_wheel(wheels, "moved", "2")
+    home.run("pip install -q --no-deps tiny bound moved==1", other_stack=False)
+    out, err = home.run(
+        f"python -c 'import tiny, moved; print(moved.version)'; ls {VENV}.old/lib/python3.11/site-packages"
+    )
+    assert out.split()[0] == "2" and "bound.py" in out.split()
+    assert "moved==1 does not fit this stack: another version" in err
+    assert "bound==1 was not reinstalled" in err and "next: pip install bound" in err
+    assert "reinstalled: 2 of 3 packages" in err
+
+
+def test_a_torch_of_the_users_own_is_not_carried_over(home: Home) -> None:
+    write_wheel(home.directory / "wheels", "torch", "2.6.0")
+    home.run("PIP_CONSTRAINT= pip install -q --no-deps torch==2.6.0", other_stack=False)
+    out, err = home.run("python -c 'import torch; print(torch.__file__)'")
+    assert out.startswith("/usr/local/lib/") and "torch==2.6.0 is not reinstalled: the image has its own" in err
+
+
+def test_a_kill_in_the_middle_loses_nothing(home: Home) -> None:
+    write_waiting_package(home.directory / "wheels")
+    (home.directory / "marks/go").touch()
+    home.run("cp -r /wheels/waiting /home/user/source; pip install -q tiny /home/user/source", other_stack=False)
+    for mark in ("go", "began"):
+        (home.directory / "marks" / mark).unlink()
+    killed = home.container(["true"])
+    wait_until((home.directory / "marks/began").exists, 60, "a package is being installed")
+    killed.kill()
+    killed.wait(timeout=30)
+    out, _ = home.run(f"ls {VENV}.old/lib/python3.11/site-packages", environment=NOTHING_ANSWERS)
+    assert {"tiny.py", "waiting.py"} <= set(out.split())
+    (home.directory / "marks/go").touch()
+    out, _ = home.run("python -c 'import tiny, waiting'; ls -d /home/user/.venvs/*")
+    assert out.split() == [VENV]
+
+
+def test_a_service_answers_while_packages_are_still_being_installed(home: Home) -> None:
+    write_waiting_package(home.directory / "wheels")
+    (home.directory / "marks/go").touch()
+    home.run("cp -r /wheels/waiting /home/user/source; pip install -q /home/user/source", other_stack=False)
+    (home.directory / "marks/go").unlink()
+    waits = {"LAUNCHER_WAIT_FOR_KEYS": "1"}
+    service = home.container(["ssh"], environment=LOCAL | waits)
+    wait_healthy(service)
+    assert "reinstalled:" not in service.logs().decode()
+    (home.directory / "marks/go").touch()
+    wait_until(lambda: "reinstalled: 1 of 1 package" in service.logs().decode(), 60, "reinstalled")
+    run_in(service, "python", "-c", "import waiting")
