@@ -33,6 +33,7 @@ def inspected_container(raw: Mapping[str, Any]) -> Container:
         restarts=raw.get("RestartCount", 0),
         image=raw["Image"],
         labels=raw["Config"].get("Labels") or {},
+        user=raw["Config"].get("User") or "",
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from launcher.storage import Storage
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
@@ -35,7 +37,7 @@ class Container:
     """A container as the engine sees it now.
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
-    unhealthy, or "" without a health check.
+    unhealthy, or "" without a health check; `user` is uid:gid, known of an inspected container only.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Container:
     restarts: int = 0
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class ContainerPlan:
     unlimited_memlock: bool = True
 
 
-class Engine(Protocol):
+class Engine(Storage, Protocol):
     """Every failure is a LauncherError with its cause."""
 
     def info(self) -> EngineInfo: ...
