@@ -82,7 +82,7 @@ class _Inside:
             chunks = tar_of(Path(source), name, uid, gid, lambda left: say(f"left out, not a file: {left}"))
         meter = Meter(self.context.progress, f"Copying to {self.name}", whole)
         self._write(directory, meter.measure(chunks))
-        return meter.passed
+        return whole or meter.passed
 
     def _target(self, source: str, path: str) -> tuple[str, str]:
         """The directory to unpack in, and the name there; empty for a directory's content."""
@@ -139,8 +139,9 @@ class _Inside:
         beside = final if final.is_dir() else final.parent
         with tempfile.TemporaryDirectory(prefix=".gpu-launcher-", dir=beside) as staging:
             stream = cast("IO[bytes]", StreamReader(chunks))
-            settle(unpack(stream, Path(staging), owner), final)
-        return meter.passed
+            unpacked = unpack(stream, Path(staging), owner)
+            settle(unpacked, final)
+        return unpacked.bytes
 
     def _resolved(self, path: str) -> tuple[str, PathStat | None]:
         """The path and what is there; a link is followed, as the engine resolved it."""

@@ -66,7 +66,7 @@ class DockerStorage:
     def load_images(self, archive: Iterable[bytes]) -> None:
         with self._interruptible():
             answer = self._client.post(
-                self._address("/images/load"), params={"quiet": 1}, data=archive, stream=True, timeout=LONG_SECONDS
+                self._address("/images/load"), params={"quiet": 1}, data=iter(archive), stream=True, timeout=LONG_SECONDS
             )
             with answer:
                 _raise_for_status(answer)
@@ -86,7 +86,7 @@ class DockerStorage:
             _raise_for_status(answer)
             return int(answer.json().get("SpaceReclaimed", 0))
 
-    def networks(self, label: str) -> list[Network]:
+    def list_networks(self, label: str) -> list[Network]:
         with self._translated():
             rows = self._client.networks(filters={"label": label})
         return [Network(row["Name"], row.get("Labels") or {}, _seconds(row.get("Created", ""))) for row in rows]
@@ -94,11 +94,19 @@ class DockerStorage:
     def path_stat(self, container: str, path: str) -> PathStat | None:
         with self._translated():
             answer = self._client.head(self._archive_of(container), params={"path": path}, timeout=self._client.timeout)
-            if answer.status_code == requests.codes.not_found:
-                return None
-            _raise_for_status(answer)
+            if not answer.ok:
+                return self._absent(container, path)
             stat = json.loads(b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
         return PathStat(stat["name"], _kind(stat["mode"]), stat["size"], stat.get("linkTarget", ""))
+
+    def _absent(self, container: str, path: str) -> None:
+        """Returns where nothing is there; raises for another reason, which the answer to a HEAD does not say."""
+        try:
+            with self._client.get(self._archive_of(container), params={"path": path}, stream=True, timeout=60) as answer:
+                _raise_for_status(answer)
+        except docker.errors.APIError as error:
+            if error.status_code != requests.codes.not_found and "not a directory" not in str(error.explanation):
+                raise
 
     def get_tree(self, container: str, path: str) -> Iterator[bytes]:
         with self._interruptible():
@@ -112,7 +120,7 @@ class DockerStorage:
     def put_tree(self, container: str, directory: str, tar: Iterable[bytes]) -> None:
         with self._interruptible():
             params = {"path": directory, "noOverwriteDirNonDir": "true"}
-            answer = self._client.put(self._archive_of(container), params=params, data=tar, timeout=LONG_SECONDS)
+            answer = self._client.put(self._archive_of(container), params=params, data=iter(tar), timeout=LONG_SECONDS)
             _raise_for_status(answer)
 
     def _archive_of(self, container: str) -> str:

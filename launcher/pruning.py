@@ -32,7 +32,7 @@ def _stored(context: Context) -> Stored:
     return Stored(
         now=time.time(),
         containers=engine.containers(labels.OWNER),
-        networks=engine.networks(labels.OWNER),
+        networks=engine.list_networks(labels.OWNER),
         volumes=engine.volumes(labels.OWNER, sizes=True),
         images=engine.stored_images(labels.IMAGE_SOURCE),
         current=_current_references(),

@@ -50,7 +50,7 @@ def plan_uninstallation(context: Context, with_environments: bool) -> Uninstalla
     volumes = context.engine.volumes(f"{labels.OWNER}={context.owner}", sizes=True) if engine_is_there else []
     goes = [v for v in volumes if _goes(v, environments)]
     stays = [f"docker volume rm {v.name}" for v in volumes if v not in goes]
-    stays += [f"docker image rm {i}" for i in _images(context)] if engine_is_there else []
+    stays += [f"docker image rm {names}" for names in _images(context)] if engine_is_there else []
     access = SshAccess(context.state, context.home)
     paths = [context.state.directory, cache_directory(context.environ), *checkout_files(_own(context.checkout))]
     return Uninstallation(
@@ -73,7 +73,7 @@ def _goes(volume: Volume, environments: Sequence[Environment]) -> bool:
 
 def _images(context: Context) -> list[str]:
     found = context.engine.stored_images(labels.IMAGE_SOURCE)
-    return [image.references[0] for image in found if image.references]
+    return [" ".join(image.references) for image in found if image.references]
 
 
 def _own(checkout: Path | None) -> Path | None:

@@ -22,6 +22,7 @@ class Unpacked:
 
     top: Path
     modes: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
 
 
 def unpack(stream: IO[bytes], directory: Path, owner: tuple[int, int] | None) -> Unpacked:
@@ -36,6 +37,7 @@ def unpack(stream: IO[bytes], directory: Path, owner: tuple[int, int] | None) ->
             for entry in archive:
                 path = _place(directory, entry.name)
                 _write(archive, entry, path, directory)
+                unpacked.bytes += entry.size
                 if owner is not None and (path.exists() or path.is_symlink()):
                     os.chown(path, *owner, follow_symlinks=False)
                 if entry.isdir():

@@ -77,7 +77,7 @@ def uninstall(context: Context, everything: bool) -> None:
 
     plan = plan_uninstallation(context, everything)
     context.progress.say("\n".join(["This will be removed:", *plan.lines(), *sized_volumes(plan.volumes)]))
-    ask(context, "Remove it?", "launcher uninstall --yes")
+    ask(context, "Remove it?", f"launcher uninstall {'--all ' if everything else ''}--yes")
     perform(context, plan)
     stays = ["Removed. What stays, and how it would go:", *(f"  {line}" for line in plan.stays)]
     context.progress.say("\n".join(stays) if plan.stays else "Removed.")
