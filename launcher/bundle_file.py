@@ -13,7 +13,7 @@ import secrets
 import tarfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -121,7 +121,8 @@ def _atomic(path: Path) -> Iterator[IO[bytes]]:
                 f"cannot write {path}: {error.strerror}", "Choose another place: launcher bundle save FILE"
             ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _header(name: str, size: int) -> bytes:

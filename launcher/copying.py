@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 from launcher.context import Context
 from launcher.errors import LauncherError, UsageError
@@ -138,8 +137,7 @@ class _Inside:
         # On the destination's own file system, where a move is one step.
         beside = final if final.is_dir() else final.parent
         with tempfile.TemporaryDirectory(prefix=".gpu-launcher-", dir=beside) as staging:
-            stream = cast("IO[bytes]", StreamReader(chunks))
-            unpacked = unpack(stream, Path(staging), owner)
+            unpacked = unpack(StreamReader(chunks), Path(staging), owner)
             settle(unpacked, final)
         return unpacked.bytes
 

@@ -66,7 +66,11 @@ class DockerStorage:
     def load_images(self, archive: Iterable[bytes]) -> None:
         with self._interruptible():
             answer = self._client.post(
-                self._address("/images/load"), params={"quiet": 1}, data=iter(archive), stream=True, timeout=LONG_SECONDS
+                self._address("/images/load"),
+                params={"quiet": 1},
+                data=iter(archive),
+                stream=True,
+                timeout=LONG_SECONDS,
             )
             with answer:
                 _raise_for_status(answer)
@@ -102,7 +106,9 @@ class DockerStorage:
     def _absent(self, container: str, path: str) -> None:
         """Returns where nothing is there; raises for another reason, which the answer to a HEAD does not say."""
         try:
-            with self._client.get(self._archive_of(container), params={"path": path}, stream=True, timeout=60) as answer:
+            with self._client.get(
+                self._archive_of(container), params={"path": path}, stream=True, timeout=60
+            ) as answer:
                 _raise_for_status(answer)
         except docker.errors.APIError as error:
             if error.status_code != requests.codes.not_found and "not a directory" not in str(error.explanation):

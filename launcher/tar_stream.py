@@ -123,6 +123,7 @@ class StreamReader:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._rest = bytearray()
+        self._last = b""
 
     def read(self, count: int = -1) -> bytes:
         while count < 0 or len(self._rest) < count:
@@ -132,9 +133,15 @@ class StreamReader:
             self._rest += chunk
         taken = bytes(self._rest if count < 0 else self._rest[:count])
         del self._rest[: len(taken)]
+        self._last = (self._last + taken[-tarfile.BLOCKSIZE :])[-tarfile.BLOCKSIZE :]
         return taken
 
+    def is_whole(self) -> bool:
+        """Read to the end: does it end as a tar archive must, with a block of zeros? tarfile does not ask."""
+        self.read()
+        return len(self._last) == tarfile.BLOCKSIZE and not any(self._last)
 
-def broken_archive(error: Exception) -> LauncherError:
+
+def broken_archive(how: str) -> LauncherError:
     """What the engine sent ended early or is no archive."""
-    return LauncherError(f"the engine's archive is broken: {error}", "Run this again; nothing was changed here.")
+    return LauncherError(f"the engine's archive is broken: {how}", "Run this again; nothing was changed here.")

@@ -8,10 +8,10 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from launcher.errors import LauncherError, UsageError
-from launcher.tar_stream import broken_archive
+from launcher.tar_stream import StreamReader, broken_archive
 
 TOP = "top"
 
@@ -25,7 +25,7 @@ class Unpacked:
     bytes: int = 0
 
 
-def unpack(stream: IO[bytes], directory: Path, owner: tuple[int, int] | None) -> Unpacked:
+def unpack(stream: StreamReader, directory: Path, owner: tuple[int, int] | None) -> Unpacked:
     """Unpack the one file or tree of `stream` as `directory`/top; `directory` is empty and ours.
 
     Files get the archive's mode (no set-id bits) and time, and `owner` (None: the caller). Devices and sockets are
@@ -33,7 +33,7 @@ def unpack(stream: IO[bytes], directory: Path, owner: tuple[int, int] | None) ->
     """
     unpacked = Unpacked(directory / TOP)
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
             for entry in archive:
                 path = _place(directory, entry.name)
                 _write(archive, entry, path, directory)
@@ -43,7 +43,9 @@ def unpack(stream: IO[bytes], directory: Path, owner: tuple[int, int] | None) ->
                 if entry.isdir():
                     unpacked.modes[str(path.relative_to(unpacked.top))] = entry.mode & 0o777
     except (tarfile.TarError, EOFError) as error:
-        raise broken_archive(error) from None
+        raise broken_archive(str(error)) from None
+    if not stream.is_whole():
+        raise broken_archive("it ends early")
     if not (unpacked.top.exists() or unpacked.top.is_symlink()):
         raise UsageError("this is neither a file nor a directory", "Copy what is in it by: launcher exec NAME -- CMD")
     return unpacked

@@ -100,10 +100,21 @@ def is_public_key(line: str) -> bool:
     if match is None:
         return False
     with suppress(NotBase64):
-        content = b64decode(match[2], validate=True)
-        length = int.from_bytes(content[:4], "big")
-        return len(content) > 4 + length and content[4 : 4 + length] == match[1].encode()
+        fields = _fields(b64decode(match[2], validate=True))
+        return len(fields) > 1 and fields[0] == match[1].encode()
     return False
+
+
+def _fields(content: bytes) -> list[bytes]:
+    """The strings, each after its length of four bytes, that make up a key; none where one is cut short."""
+    found = []
+    while content:
+        length = int.from_bytes(content[:4], "big")
+        if len(content) < 4 + length:
+            return []
+        found.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return found
 
 
 def read_key_files(paths: Iterable[str | Path]) -> tuple[str, ...]:

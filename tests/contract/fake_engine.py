@@ -46,7 +46,9 @@ class FakeEngine(FakeStorage):
         if plan.name in self.rows:
             raise ConflictError(f"a container named {plan.name} exists already", "See it with: docker ps -a")
         identifier = f"id-{len(self.plans)}"
-        self.rows[plan.name] = Container(identifier, plan.name, "created", image=plan.image, labels=dict(plan.labels), user=f"{plan.uid}:{plan.gid}")
+        self.rows[plan.name] = Container(
+            identifier, plan.name, "created", image=plan.image, labels=dict(plan.labels), user=f"{plan.uid}:{plan.gid}"
+        )
         self.plans[plan.name] = plan
         return identifier
 
@@ -124,4 +126,3 @@ class FakeEngine(FakeStorage):
 
     def wait(self, name: str) -> int:
         return self.rows[name].exit_code
-

@@ -81,6 +81,10 @@ class FakeStorage:
         volume, inside = self._volume_at(container, path)
         buffer, name = io.BytesIO(), posixpath.basename(path)
         with tarfile.open(fileobj=buffer, mode="w") as archive:
+            if (volume, inside) not in self.files:
+                top = tarfile.TarInfo(name)
+                top.type, top.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(top)
             for (found, place), content in sorted(self.files.items()):
                 if found == volume and (place == inside or place.startswith(f"{inside}/".lstrip("/"))):
                     entry = tarfile.TarInfo(f"{name}/{place[len(inside) :]}".replace("//", "/").rstrip("/"))
@@ -100,4 +104,3 @@ class FakeStorage:
 def has(labels: Mapping[str, str], wanted: str) -> bool:
     key, separator, value = wanted.partition("=")
     return key in labels and (not separator or labels[key] == value)
-

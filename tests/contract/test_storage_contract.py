@@ -77,7 +77,9 @@ def test_images_are_saved_loaded_and_removed_by_name(engine: Engine, request: py
     else:
         client = request.getfixturevalue("docker_client")
         client.api.import_image_from_data(
-            tar({"file": b"content"}), repository="gpu-launcher-contract/storage", tag="test",
+            tar({"file": b"content"}),
+            repository="gpu-launcher-contract/storage",
+            tag="test",
             changes=["LABEL gpu-launcher.contract=1"],
         )
     stored = [image for image in engine.stored_images("gpu-launcher.contract") if name in image.references]
