@@ -16,7 +16,8 @@ VARIABLE = "_LAUNCHER_COMPLETE"
 # One answer a line, its fields parted by tabs: kind (plain, dir, file), value, help. The program that is completed is
 # asked itself, so that a clone's bin/launcher works without being on PATH.
 BASH = r"""_launcher_completion() {
-    local IFS=$'\n' line kind value words="${COMP_WORDS[*]}"
+    local IFS=$'\n' kind value words
+    words="${COMP_WORDS[*]}"
     COMPREPLY=()
     while IFS=$'\t' read -r kind value _; do
         case $kind in
@@ -24,7 +25,7 @@ BASH = r"""_launcher_completion() {
             dir) compopt -o dirnames ;;
             file) compopt -o default ;;
         esac
-    done < <(_LAUNCHER_COMPLETE=bash COMP_WORDS="$words" COMP_CWORD=$COMP_CWORD "${1/#\~/$HOME}" 2> /dev/null)
+    done < <(_LAUNCHER_COMPLETE=bash _LAUNCHER_WORDS="$words" _LAUNCHER_PLACE=$COMP_CWORD "${1/#\~/$HOME}" 2> /dev/null)
 }
 complete -o nosort -F _launcher_completion launcher
 """
@@ -32,7 +33,7 @@ ZSH = r"""#compdef launcher
 _launcher_completion() {
     local kind value help line program=${words[1]/#\~/$HOME}
     local -a described
-    for line in "${(@f)$(_LAUNCHER_COMPLETE=zsh COMP_WORDS="${(F)words}" COMP_CWORD=$((CURRENT - 1)) \
+    for line in "${(@f)$(_LAUNCHER_COMPLETE=zsh _LAUNCHER_WORDS="${(F)words}" _LAUNCHER_PLACE=$((CURRENT - 1)) \
         $program 2> /dev/null)}"; do
         IFS=$'\t' read -r kind value help <<< "$line"
         case $kind in
@@ -48,8 +49,8 @@ compdef _launcher_completion launcher
 FISH = r"""function _launcher_completion
     set -l words (commandline -opc) (commandline -ct)
     set -l program (string replace -r '^~' $HOME -- $words[1])
-    for line in (env _LAUNCHER_COMPLETE=fish COMP_WORDS=(string join \n -- $words | string collect) \
-        COMP_CWORD=(math (count $words) - 1) $program 2> /dev/null)
+    for line in (env _LAUNCHER_COMPLETE=fish _LAUNCHER_WORDS=(string join \n -- $words | string collect) \
+        _LAUNCHER_PLACE=(math (count $words) - 1) $program 2> /dev/null)
         set -l field (string split \t -- $line)
         switch $field[1]
             case plain
@@ -72,8 +73,8 @@ class Answer(ShellComplete):
     name = "launcher"
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        words = os.environ.get("COMP_WORDS", "").split("\n")
-        place = int(os.environ.get("COMP_CWORD", "0"))
+        words = os.environ.get("_LAUNCHER_WORDS", "").split("\n")
+        place = int(os.environ.get("_LAUNCHER_PLACE", "0"))
         return [word.strip("'\"") for word in words[1:place]], words[place] if place < len(words) else ""
 
     def format_completion(self, item: CompletionItem) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
-from launcher.cli.options import json_option, pass_context, refuse_trailing
+from launcher.cli.options import complete_names, json_option, pass_context, refuse_trailing
 from launcher.context import Context
 
 
+def complete_sides(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files here, and the environments' names with the colon that makes them the other side."""
+    names = complete_names(ctx, parameter, incomplete)
+    return [CompletionItem(incomplete, type="file"), *(CompletionItem(f"{name}:") for name in names)]
+
+
 @click.command()
-@click.argument("source")
-@click.argument("destination")
+@click.argument("source", shell_complete=complete_sides)
+@click.argument("destination", shell_complete=complete_sides)
 @json_option
 @pass_context
 def cp(context: Context, source: str, destination: str) -> None:
