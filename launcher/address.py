@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from launcher.access import jupyter, ssh, vscode
+from launcher.access import jupyter, keys, ssh, vscode
+from launcher.access.laptop import laptop_instructions
 from launcher.context import Context
 from launcher.environments import Environment
 from launcher.errors import NotReadyError
@@ -20,10 +21,10 @@ def address_of(context: Context, environment: Environment) -> EnvironmentResult:
         url = jupyter.url(environment.port, read_token(context, environment))
     else:
         public = _read(context, environment, "ssh_host_ed25519_key.pub").decode()
-        ssh.client_key(context.state)
+        keys.client_key(context.state)
         access.write(environment.name, environment.port, public)
         address = SshAddress(environment.name, access.command(environment.name), vscode.command(environment.name))
-    remote = ssh.laptop_instructions(environment.mode, environment.name, environment.port, context.environ, access)
+    remote = laptop_instructions(environment.mode, environment.name, environment.port, context.environ, access)
     return EnvironmentResult(environment, url=url, ssh=address, remote=remote)
 
 

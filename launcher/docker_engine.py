@@ -1,4 +1,4 @@
-"""The Engine over the Docker SDK: the only module that imports docker."""
+"""The Engine over the Docker SDK; with its base class in docker_storage.py the only module that imports docker."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import requests
 from launcher.cdi import cdi_devices
 from launcher.container_config import container_config
 from launcher.container_rows import inspected_container, listed_container
+from launcher.docker_storage import DockerStorage
 from launcher.endpoint import Endpoint
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.engine_errors import engine_error
@@ -25,7 +26,7 @@ TIMEOUT_SECONDS = 30
 WAIT_SECONDS = 0.1
 
 
-class DockerEngine:
+class DockerEngine(DockerStorage):
     """Speaks to one engine; made by `connect`."""
 
     def __init__(self, client: docker.APIClient, endpoint: Endpoint) -> None:
@@ -196,8 +197,8 @@ class DockerEngine:
         return text.decode(errors="replace")
 
     def follow_logs(self, name: str, lines: int) -> Iterator[bytes]:
-        # The one request that may be interrupted, because it never ends; nothing is asked of the engine after it.
-        with translated(self._endpoint.url):
+        # May be interrupted, because it never ends; nothing is asked of the engine after it.
+        with self._interruptible():
             stream: Iterator[bytes] = self._client.logs(name, tail=lines, stream=True, follow=True)
             yield from stream
 
@@ -220,6 +221,11 @@ class DockerEngine:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         with uninterrupted(), translated(self._endpoint.url):
+            yield
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        with translated(self._endpoint.url):
             yield
 
 

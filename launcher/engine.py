@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from launcher.storage import Storage
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
@@ -36,7 +38,7 @@ class Container:
     """A container as the engine sees it now.
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
-    unhealthy, or "" without a health check. `environment` is empty in a listing.
+    unhealthy, or "" without a health check. `environment` and `user` (uid:gid) are empty in a listing.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Container:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class ContainerPlan:
     unlimited_memlock: bool = True
 
 
-class Engine(Protocol):
+class Engine(Storage, Protocol):
     """Every failure is a LauncherError with its cause."""
 
     def info(self) -> EngineInfo: ...

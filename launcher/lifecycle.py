@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from launcher import labels
 from launcher.access.ssh import SshAccess
 from launcher.address import address_of, usable_check
@@ -63,13 +65,41 @@ def start(
     engine, name = context.engine, require_container(environment).engine_name
     with context.progress.phase("start"):
         start_with_gpus(engine, name, environment.gpus, share)
+    return _usable(context, environment, skip_check)
+
+
+def restart(
+    context: Context, environment: Environment, skip_check: bool = False, share: bool = False
+) -> EnvironmentResult:
+    """End everything in an environment and start it again; one that is stopped is started, as by `start`."""
+    if require_running_or_stopped(environment) == "stopped":
+        return start(context, environment, skip_check, share)
+    with context.progress.phase("restart"):
+        context.engine.restart(environment.engine_name)
+    return _usable(context, environment, skip_check)
+
+
+def require_running_or_stopped(environment: Environment) -> str:
+    """`running` or `stopped`; raises NotReadyError for an environment that is down or paused."""
+    require_container(environment)
+    if environment.state in ("stopped", "created"):
+        return "stopped"
+    require_running(environment)
+    return "running"
+
+
+def _usable(context: Context, environment: Environment, skip_check: bool) -> EnvironmentResult:
+    engine, name = context.engine, environment.engine_name
     with context.progress.phase("ready"):
         wait_until_usable(engine, name, usable_check(context, environment))
-    if environment.device == "gpu" and not skip_check:
+    verified = environment.device == "gpu" and not skip_check
+    if verified:
         with context.progress.phase("gpu"):
             prove_gpus(engine, name, environment.gpus)
     found = choose(list_environments(engine), environment.name, environment.owner, None)
-    return address_of(context, found)
+    # The engine's own health check runs at an interval; that the service answers was seen just now.
+    result = address_of(context, replace(found, state="running"))
+    return replace(result, gpu_verified=verified, phases=tuple(context.progress.phases))
 
 
 def down(context: Context, environment: Environment) -> None:

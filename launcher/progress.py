@@ -30,11 +30,11 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a lasting line."""
-        self._write(f"{CLEAR_LINE}{line}\n" if self._terminal else f"{line}\n")
+        self._write(f"{CLEAR_LINE}{line}\n" if self.on_terminal else f"{line}\n")
 
     def update(self, line: str) -> None:
         """Show where a long step is: replaced by the next line on a terminal, kept on a pipe."""
-        if self._terminal:
+        if self.on_terminal:
             self._write(CLEAR_LINE + line[: shutil.get_terminal_size().columns - 1])
         else:
             self._write(line + "\n")
@@ -52,11 +52,12 @@ class Progress:
                 self.phases.append(Phase(name, seconds))
             else:
                 self.phases[before] = Phase(name, self.phases[before].seconds + seconds)
-            if self._terminal:
+            if self.on_terminal:
                 self._write(CLEAR_LINE)
 
     @property
-    def _terminal(self) -> bool:
+    def on_terminal(self) -> bool:
+        """Whether somebody sees a line change."""
         return self.stream.isatty()
 
     def _write(self, text: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from launcher import labels
 from launcher.access.jupyter import new_token
-from launcher.access.ssh import KeyPair, accepted_keys, generate_key
+from launcher.access.keys import KeyPair, accepted_keys, generate_key
 from launcher.context import Context
 from launcher.engine import ContainerPlan, Engine
 from launcher.errors import ConflictError, LauncherError, RlimitRefusedError

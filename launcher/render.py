@@ -16,6 +16,7 @@ from launcher.result import EnvironmentResult
 
 if TYPE_CHECKING:
     from launcher.check import Comparison, Report
+    from launcher.prune import Item
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -82,10 +83,25 @@ def status_text(result: EnvironmentResult) -> str:
 
 def volumes_text(name: str, volumes: Sequence[Volume]) -> str:
     """The volumes that would be deleted, with sizes."""
-    rows = [
-        f"  {v.name}  {'size unknown' if v.bytes is None or v.bytes < 0 else readable_bytes(v.bytes)}" for v in volumes
-    ]
+    rows = sized_volumes(volumes)
     return "\n".join([f"{name} has {len(rows)} volume(s) of its own:", *rows])
+
+
+def sized_volumes(volumes: Sequence[Volume]) -> list[str]:
+    """A line a volume."""
+    return [f"  {volume.name}  {_size(volume.bytes)}" for volume in volumes]
+
+
+def items_text(items: Sequence[Item], freed: int) -> str:
+    """What `prune` would remove, a line a thing, and how much that frees at least."""
+    if not items:
+        return "Nothing to prune."
+    rows = [[f"  {item.kind}", one_line(item.name), _size(item.bytes), one_line(item.why)] for item in items]
+    return _columns(rows) + f"{len(items)} thing(s), at least {readable_bytes(freed)}"
+
+
+def _size(count: int | None) -> str:
+    return "size unknown" if count is None or count < 0 else readable_bytes(count)
 
 
 def readable_bytes(count: int) -> str:

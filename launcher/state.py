@@ -64,6 +64,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _keep_owner(target, descriptor)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -71,3 +72,10 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _keep_owner(target: Path, descriptor: int) -> None:
+    """Under sudo a user's file must not become root's."""
+    if os.getuid() == 0 and target.exists():
+        found = target.stat()
+        os.fchown(descriptor, found.st_uid, found.st_gid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import docker
 
 BEFORE = pytest.StashKey[set[str]]()
+ANONYMOUS = re.compile("[0-9a-f]{64}")
 LEFT = pytest.StashKey[list[str]]()
 
 
@@ -57,11 +59,14 @@ def _client(session: pytest.Session) -> docker.DockerClient | None:
 
 
 def _labelled(client: docker.DockerClient) -> set[str]:
-    """Containers, networks and volumes that carry a label of the launcher."""
+    """Containers, networks and volumes that carry a label of the launcher, and anonymous volumes that nothing uses."""
     containers: list[Any] = client.containers.list(all=True, ignore_removed=True)
     found = {f"container {c.name}" for c in containers if _is_ours(c.labels)}
     found |= {f"network {n.name}" for n in client.networks.list() if _is_ours(n.attrs.get("Labels") or {})}
-    return found | {f"volume {v.name}" for v in client.volumes.list() if _is_ours(v.attrs.get("Labels") or {})}
+    found |= {f"volume {v.name}" for v in client.volumes.list() if _is_ours(v.attrs.get("Labels") or {})}
+    # The image's VOLUME lines make three a container, with no label; they are lost with the container's name.
+    unused = client.volumes.list(filters={"dangling": True})
+    return found | {f"anonymous volume {v.name}" for v in unused if ANONYMOUS.fullmatch(v.name)}
 
 
 def _is_ours(labels: dict[str, str]) -> bool:

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from launcher import __version__
-from launcher.cli import access, build, check, listing, machine, run, stopping
+from launcher.cli import access, build, bundle, check, clearing, completion, files, listing, machine, run, stopping
 from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
@@ -63,16 +63,24 @@ for command in (
     listing.ls,
     listing.status,
     access.url,
+    access.code,
     check.check,
     run.logs,
     run.execute,
     run.shell,
+    files.cp,
     stopping.stop,
     stopping.start,
+    stopping.restart,
     stopping.down,
     stopping.rm,
     machine.setup,
     build.build,
+    bundle.bundle,
+    clearing.prune,
+    clearing.uninstall,
+    completion.completion,
+    machine.version,
 ):
     application.add_command(command)
 
@@ -83,6 +91,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     own, trailing = split_at_separator(argv)
     debug = DEBUG in own
     open_closed_streams()
+    if completion.VARIABLE in os.environ:
+        completion.answer(application)
+        sys.exit(0)
     context = Context(trailing=trailing)
     raise_on_signals()
     own = [argument for argument in own if argument != DEBUG]

@@ -1,10 +1,10 @@
-"""launcher setup"""
+"""launcher setup, version"""
 
 from __future__ import annotations
 
 import click
 
-from launcher.cli.options import pass_context, refuse_trailing, yes_option
+from launcher.cli.options import json_option, pass_context, refuse_trailing, yes_option
 from launcher.context import Context
 
 
@@ -18,3 +18,25 @@ def setup(context: Context, dry_run: bool) -> None:
     from launcher.setup.command import run_setup
 
     run_setup(context, dry_run)
+
+
+@click.command()
+@json_option
+@pass_context
+def version(context: Context) -> None:
+    """Print the versions of launcher, engine, stack and images, for a report or a script.
+
+    \b
+    launcher version --json
+
+    Exit code: 0, also when no engine answers; the output then says why.
+    """
+    refuse_trailing(context, "version")
+    from launcher.render import print_json
+    from launcher.version import versions, versions_text
+
+    found = versions(context)
+    if context.json:
+        print_json(found)
+    else:
+        click.echo(versions_text(found), nl=False)

@@ -17,7 +17,15 @@ pass_context = click.make_pass_decorator(Context)
 
 def name_argument(function: Function) -> Function:
     """NAME, which may be left out where only one environment can be meant."""
-    return click.argument("name", required=False)(function)
+    return click.argument("name", required=False, shell_complete=complete_names)(function)
+
+
+def complete_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The caller's environments that begin so; none where no engine answers."""
+    from launcher.names import environment_names
+
+    context = ctx.find_object(Context)
+    return [name for name in environment_names(context) if name.startswith(incomplete)] if context else []
 
 
 def json_option(function: Function) -> Function:

@@ -1,4 +1,4 @@
-"""launcher stop, start, down, rm"""
+"""launcher stop, start, restart, down, rm"""
 
 from __future__ import annotations
 
@@ -38,6 +38,31 @@ def start(context: Context, name: str | None, share: bool, skip_check: bool) -> 
     from launcher.render import address_text, print_json
 
     result = lifecycle.start(context, lifecycle.find(context, name), skip_check, share)
+    if context.json:
+        print_json(result.to_json())
+    else:
+        click.echo(address_text(result), nl=False)
+
+
+@click.command()
+@name_argument
+@click.option("--share", is_flag=True, help="Also when another environment holds its GPUs by now.")
+@click.option("--skip-check", is_flag=True, help="Do not prove that the GPUs work.")
+@json_option
+@pass_context
+def restart(context: Context, name: str | None, share: bool, skip_check: bool) -> None:
+    """End everything in an environment, start it again, and return when it can be used; its GPUs are proved.
+
+    \b
+    launcher restart project-ssh
+
+    Exit codes: 0 usable, 3 it is down or cannot start, 4 another environment holds its GPUs, 5 timed out.
+    """
+    refuse_trailing(context, "restart")
+    from launcher import lifecycle
+    from launcher.render import address_text, print_json
+
+    result = lifecycle.restart(context, lifecycle.find(context, name), skip_check, share)
     if context.json:
         print_json(result.to_json())
     else:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.errors import ConflictError, LauncherError
+from tests.contract.fake_storage import FakeStorage, has
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(FakeStorage):
     """`fail_on` maps a verb to the error it raises; `on_start` lets a test decide what a start does."""
 
     information: EngineInfo = field(
         default_factory=lambda: EngineInfo("28.0", runtimes=("runc",), memory_bytes=8 << 30)
     )
-    images: dict[str, Image] = field(default_factory=dict)
-    rows: dict[str, Container] = field(default_factory=dict)
     plans: dict[str, ContainerPlan] = field(default_factory=dict)
-    networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    kept: dict[str, Volume] = field(default_factory=dict)
-    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
     fail_on: dict[str, LauncherError] = field(default_factory=dict)
     answers: Callable[[str, tuple[str, ...]], ExecResult] = lambda name, command: ExecResult(0, "", "")
     restarted: list[str] = field(default_factory=list)
@@ -40,7 +37,7 @@ class FakeEngine:
         return self.images.get(reference)
 
     def containers(self, label: str) -> list[Container]:
-        return [row for row in self.rows.values() if _has(row.labels, label)]
+        return [row for row in self.rows.values() if has(row.labels, label)]
 
     def container(self, name: str) -> Container | None:
         return self.rows.get(name)
@@ -57,6 +54,7 @@ class FakeEngine:
             image=plan.image,
             labels=dict(plan.labels),
             environment=dict(plan.environment),
+            user=f"{plan.uid}:{plan.gid}",
         )
         self.plans[plan.name] = plan
         return identifier
@@ -98,6 +96,7 @@ class FakeEngine:
     def create_network(self, name: str, labels: Mapping[str, str], mtu: int | None) -> bool:
         made = name not in self.networks
         self.networks.setdefault(name, labels)
+        self.ages.setdefault(name, time.time())
         return made
 
     def remove_network(self, name: str) -> None:
@@ -111,7 +110,7 @@ class FakeEngine:
         self.files = {key: content for key, content in self.files.items() if key[0] != name}
 
     def volumes(self, label: str, sizes: bool = False) -> list[Volume]:
-        return [replace(v, bytes=0 if sizes else None) for v in self.kept.values() if _has(v.labels, label)]
+        return [replace(v, bytes=0 if sizes else None) for v in self.kept.values() if has(v.labels, label)]
 
     def _volume_at(self, container: str, path: str) -> tuple[str, str]:
         for mount in self.plans[container].volumes:
@@ -141,8 +140,3 @@ class FakeEngine:
 
     def wait(self, name: str) -> int:
         return self.rows[name].exit_code
-
-
-def _has(labels: Mapping[str, str], wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    return key in labels and (not separator or labels[key] == value)

@@ -36,7 +36,14 @@ def image(target: str, jupyter_image: str, ssh_image: str) -> str:
 
 
 def run(client: docker.DockerClient, image: str, *command: str, **options: Any) -> str:
-    return str(client.containers.run(image, list(command), remove=True, **options).decode())
+    """Output of a command; `containers.run(remove=True)` would leave the anonymous volumes of the image behind."""
+    container = client.containers.create(image, list(command), **options)
+    try:
+        container.start()
+        assert container.wait(timeout=120)["StatusCode"] == 0, container.logs().decode()
+        return str(container.logs(stderr=False).decode())
+    finally:
+        container.remove(force=True, v=True)
 
 
 def as_root(client: docker.DockerClient, image: str, script: str) -> str:
