@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from envcheck.facts_container import Container, ImageRecord, Request, Runtime
 from envcheck.facts_health import FabricManager, GpuHealth, KernelLog, Xid
+from envcheck.facts_usage import GpuUsage
 
 __all__ = [
     "AllReduce", "Card", "Container", "Crash", "Cuda", "CudaDevice", "Driver", "Extension", "FabricManager", "Facts",
-    "GpuHealth", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
+    "GpuHealth", "GpuUsage", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
     "Runtime", "Torch", "Torchvision", "Xid",
 ]  # fmt: skip
 
@@ -108,6 +109,7 @@ class NvmlDevice:
     remap_pending: bool | None = None
     remap_failure: bool | None = None
     health: GpuHealth = field(default_factory=GpuHealth)
+    usage: GpuUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
