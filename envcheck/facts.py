@@ -14,8 +14,8 @@ from envcheck.facts_usage import GpuUsage
 
 __all__ = [
     "AllReduce", "Card", "Container", "Crash", "Cuda", "CudaDevice", "Driver", "Extension", "FabricManager", "Facts",
-    "GpuHealth", "GpuUsage", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
-    "Runtime", "Torch", "Torchvision", "Xid",
+    "GpuHealth", "GpuUsage", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice",
+    "Request", "Runtime", "Torch", "Torchvision", "Xid",
 ]  # fmt: skip
 
 

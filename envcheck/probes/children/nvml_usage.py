@@ -109,7 +109,7 @@ def mig_enabled(library: Any, handle: Any) -> bool:
 
 
 def instances(library: Any, handle: Any) -> list[dict[str, Any]]:
-    """The card's MIG instances, the fields of facts_usage.MigInstance; none where it has no MIG mode or is not in it."""
+    """The card's MIG instances, the fields of facts_usage.MigInstance; none where it is not in MIG mode."""
     found: list[dict[str, Any]] = []
     try:
         most = number(library, "nvmlDeviceGetMaxMigDeviceCount", handle) if mig_enabled(library, handle) else 0
