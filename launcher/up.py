@@ -15,7 +15,7 @@ from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
 from launcher.errors import ConflictError, GpuTakenError, NotReadyError, UsageError
 from launcher.existing import is_reusable, refuse_other_volumes
-from launcher.gpu_choice import devices_for
+from launcher.gpu_choice import devices_for, present_gpus
 from launcher.gpu_holders import start_with_gpus
 from launcher.gpus import refuse_other_device
 from launcher.host import identify_caller, memory_bytes
@@ -44,7 +44,9 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
         ensure_engine(context.progress, consent=context.consent)
         existing = context.engine.container(labels.engine_name(context.owner, request.name))
         if existing is not None and is_reusable(request, existing):
-            refuse_other_device(request.name, existing.labels, request.gpus, decision.gpu)
+            refuse_other_device(
+                request.name, existing.labels, request.gpus, decision.gpu, lambda: present_gpus(context)
+            )
             if decision.gpu and existing.labels.get(labels.DEVICE) != "gpu":
                 context.progress.say(
                     f"Device: CPU ({request.name} was made with --gpus none, and stays so until `down`)"
