@@ -35,7 +35,7 @@ class Container:
     """A container as the engine sees it now.
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
-    unhealthy, or "" without a health check.
+    unhealthy, or "" without a health check. `created` is in seconds since the epoch.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Container:
     restarts: int = 0
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -40,9 +41,10 @@ def host_nvml(info: EngineInfo, root: Path = Path("/")) -> Nvml:
     """
     if not info.local:
         return Nvml(error="the engine is on another machine")
+    from envcheck.probes.child import library_timeout
     from envcheck.probes.nvml import probe_nvml
 
-    return probe_nvml(root, usage=True)
+    return probe_nvml(root, timeout=library_timeout(os.environ), usage=True)
 
 
 def attachable(nvml: Nvml) -> tuple[HostGpu, ...]:

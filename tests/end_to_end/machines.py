@@ -51,12 +51,17 @@ def machine(root: Path, *, card: bool, driver: bool = False) -> Path:
     return root
 
 
-def compile_driver(directory: Path) -> Path:
-    """The stand-in for libcuda.so.1; raises CalledProcessError or OSError where there is no C compiler."""
-    library = directory / "libcuda.so.1"
-    source = FAKE_DRIVERS / "libcuda.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True, capture_output=True)
+def compile_driver(directory: Path, source: str = "libcuda.c", name: str = "libcuda.so.1") -> Path:
+    """The stand-in for one of the driver's libraries; raises CalledProcessError or OSError without a C compiler."""
+    library = directory / name
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(FAKE_DRIVERS / source)]
+    subprocess.run(command, check=True, capture_output=True)
     return library
+
+
+def compile_nvml(directory: Path) -> Path:
+    """The stand-in for libnvidia-ml.so.1; raises as compile_driver does."""
+    return compile_driver(directory, "libnvml.c", "libnvidia-ml.so.1")
 
 
 def write_spec(directory: Path, *, library: Path | None = None) -> None:
