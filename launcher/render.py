@@ -76,6 +76,7 @@ def status_text(result: EnvironmentResult) -> str:
     facts = [("name", e.name), ("mode", e.mode), ("state", e.state), ("device", f"{e.device} ({e.device_reason})")]
     facts += [("gpus", ", ".join(e.gpus))] if e.gpus else []
     facts += [("project", one_line(e.project)), ("port", f"127.0.0.1:{e.port}")]
+    facts += [("gpu", f"lost: programs in it see no GPU; next: {result.next}")] if result.gpu_lost else []
     lines = "".join(f"{key:<8} {value}\n" for key, value in facts)
     return lines + (address_text(result) if result.url or result.ssh else "")
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from launcher import __version__
-from launcher.cli import access, build, check, gpus, listing, machine, run, stopping
+from launcher.cli import access, build, check, gpus, heal, listing, machine, run, stopping
 from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
@@ -65,6 +65,7 @@ for command in (
     gpus.gpus,
     access.url,
     check.check,
+    heal.heal,
     run.logs,
     run.execute,
     run.shell,
