@@ -99,11 +99,11 @@ class DockerEngine:
     def recreate(self, name: str) -> None:
         with self._translated():
             raw = self._client.inspect_container(name)
-        config = copied_config(raw, self.image(raw["Config"]["Image"]))
-        self.remove(f"{name}-anew")
-        with self._translated():
-            # Made before the old one is removed: where the engine refuses, nothing has changed.
+            config = copied_config(raw, self.image(raw["Config"]["Image"]))
+            self.remove(f"{name}-anew")  # of a run that was killed
+            # Before the old one is touched: where the engine refuses, that goes on.
             self._client.create_container_from_config(config, name=f"{name}-anew")  # type: ignore[no-untyped-call]
+            self.stop(name)
             self.remove(name)
             self._client.rename(f"{name}-anew", name)
 

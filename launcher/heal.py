@@ -100,8 +100,7 @@ def _make_anew(context: Context, environment: Environment) -> None:
     # Whoever shares the GPUs with it now may go on doing so.
     shared = bool(taken(environment.gpus, holders(engine.containers(labels.GPUS), but=name)))
     with context.progress.phase("create"):
-        engine.stop(name)
-        _recreate(context, environment)
+        engine.recreate(name)
     with context.progress.phase("start"):
         start_with_gpus(engine, name, environment.gpus, shared)
     with context.progress.phase("ready"):
@@ -112,12 +111,3 @@ def _make_anew(context: Context, environment: Environment) -> None:
             raise
     with context.progress.phase("gpu"):
         prove_gpus(engine, name, environment.gpus)
-
-
-def _recreate(context: Context, environment: Environment) -> None:
-    """Where the engine refuses, the old container goes on as it was."""
-    try:
-        context.engine.recreate(environment.engine_name)
-    except LauncherError:
-        context.engine.start(environment.engine_name)
-        raise

@@ -125,7 +125,6 @@ def test_a_container_made_anew_is_another_one_with_all_it_had(engine: Engine, pl
     engine.put_archive(plan.name, "/run/gpu-launcher", archive({"token": InjectedFile(b"secret")}, 1234, 1234))
     engine.start(plan.name)
     before = found(engine, plan.name)
-    engine.stop(plan.name, 1)
     engine.recreate(plan.name)
     after = found(engine, plan.name)
     assert after.id != before.id and after.state == "created"
