@@ -12,6 +12,8 @@ from launcher.engine import Container, Engine
 from launcher.errors import GpuTakenError
 
 CLAIM_SECONDS = 10.0
+# From a container's creation to its start it takes seconds; the engine's clock may be another machine's.
+ABANDONED_SECONDS = 900.0
 POLL_SECONDS = 0.05
 
 
@@ -24,7 +26,12 @@ def held_gpus(container_labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def holds(container: Container) -> bool:
-    """Whether the container keeps its GPUs: one that has ended holds nothing, and asks again when it starts."""
+    """Whether the container keeps its GPUs: one that has ended holds nothing, and asks again when it starts.
+
+    One that was made long ago and never started is what a launcher left that was killed in between.
+    """
+    if container.state == "created" and container.created:
+        return time.time() - container.created < ABANDONED_SECONDS
     return container.state not in ("exited", "dead")
 
 
