@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from envcheck.facts_container import Container, ImageRecord, Request, Runtime
 from envcheck.facts_health import FabricManager, GpuHealth, KernelLog, Xid
 from envcheck.facts_packages import ShadowingPackage
+from envcheck.facts_usage import GpuUsage
 
 __all__ = [
     "AllReduce", "Card", "Container", "Crash", "Cuda", "CudaDevice", "Driver", "Extension", "FabricManager", "Facts",
-    "GpuHealth", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice", "Request",
-    "Runtime", "ShadowingPackage", "Torch", "Torchvision", "Xid",
+    "GpuHealth", "GpuUsage", "Hardware", "ImageRecord", "KernelLog", "Memory", "Network", "Nvml", "NvmlDevice",
+    "Request", "Runtime", "ShadowingPackage", "Torch", "Torchvision", "Xid",
 ]  # fmt: skip
 
 
@@ -113,6 +114,7 @@ class NvmlDevice:
     remap_pending: bool | None = None
     remap_failure: bool | None = None
     health: GpuHealth = field(default_factory=GpuHealth)
+    usage: GpuUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)

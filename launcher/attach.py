@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from launcher.engine import Attachment, EngineInfo
-from launcher.errors import GpuTakenError, NotReadyError, UsageError
-from launcher.spec import GpuRequest
+from launcher.errors import GpuTakenError, NotReadyError
 
 VENDOR = "nvidia.com/gpu"
 EVERY = "all"
@@ -17,45 +16,23 @@ Holders = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class HostGpu:
-    """A GPU of the engine's host: `index` as nvidia-smi counts, `uuid` as NVML names it."""
+    """What can be attached on the engine's host: a card, or a MIG instance of one.
+
+    `index` is the card's as nvidia-smi counts, `uuid` as NVML names it; `instance` the number of a MIG instance on the
+    card of UUID `card`; `busy` says in words what uses it already, "" where nothing does.
+    """
 
     index: int
     uuid: str
     name: str = "NVIDIA GPU"
+    instance: int | None = None
+    card: str = ""
+    busy: str = ""
 
-
-def choose_gpus(request: GpuRequest, gpus: Sequence[HostGpu], held: Holders, share: bool = False) -> tuple[str, ...]:
-    """The UUIDs a request gets.
-
-    `auto` takes every free GPU and a count any free ones; raises GpuTakenError naming the holders when there are
-    too few, UsageError when a named GPU does not exist.
-    """
-    free = [gpu.uuid for gpu in gpus if share or not taken((gpu.uuid,), held)]
-    if request.kind == "devices":
-        return _named(request.devices, gpus, held, share)
-    wanted = {"auto": max(1, len(free)), "all": len(gpus), "count": request.count}[request.kind]
-    if wanted > len(gpus):
-        raise UsageError(
-            f"--gpus {request} asks for more than the {len(gpus)} GPU(s) of this machine", "Ask for fewer."
-        )
-    if wanted > len(free):
-        refuse_taken([gpu.uuid for gpu in gpus], held)
-    return tuple(free[:wanted])
-
-
-def _named(names: tuple[str, ...], gpus: Sequence[HostGpu], held: Holders, share: bool) -> tuple[str, ...]:
-    by_name = {str(gpu.index): gpu.uuid for gpu in gpus} | {gpu.uuid: gpu.uuid for gpu in gpus}
-    # What does not exist first: freeing the others would not help.
-    for name in names:
-        if name not in by_name:
-            present = ", ".join(str(gpu.index) for gpu in gpus)
-            raise UsageError(
-                f"there is no GPU {name} on this machine (present: {present})", "See them with: nvidia-smi -L"
-            )
-    chosen = tuple(by_name[name] for name in names)
-    if not share:
-        refuse_taken(chosen, held)
-    return chosen
+    @property
+    def number(self) -> str:
+        """`0`, or `0:1` for a MIG instance, as nvidia-smi, the toolkit and its CDI specs count."""
+        return str(self.index) if self.instance is None else f"{self.index}:{self.instance}"
 
 
 def taken(gpus: Sequence[str], held: Holders) -> list[str]:
@@ -70,7 +47,8 @@ def refuse_taken(gpus: Sequence[str], held: Holders) -> None:
     if names:
         raise GpuTakenError(
             f"the GPUs asked for are held by: {', '.join(names)}",
-            "Stop that environment (launcher stop NAME), ask for other GPUs, or share them with --share.",
+            "Stop that environment (launcher stop NAME), ask for other GPUs (launcher gpus shows them), "
+            "or share them with --share.",
         )
 
 
@@ -98,10 +76,15 @@ def attachments(
     return tuple(ways)
 
 
+def cdi_names(info: EngineInfo) -> tuple[str, ...]:
+    """What the engine's CDI specs call NVIDIA's devices, without vendor and class."""
+    return tuple(device.partition("=")[2] for device in info.cdi_devices if device.startswith(VENDOR + "="))
+
+
 def _cdi_devices(info: EngineInfo, gpus: Sequence[str], every: bool) -> tuple[str, ...]:
-    known = {device.partition("=")[2] for device in info.cdi_devices if device.startswith(VENDOR + "=")}
-    if every and "all" in known:
-        return (f"{VENDOR}=all",)
+    known = set(cdi_names(info))
+    if every and EVERY in known:
+        return (f"{VENDOR}={EVERY}",)
     if gpus and set(gpus) <= known:
         return tuple(f"{VENDOR}={gpu}" for gpu in gpus)
     return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from launcher.engine import Container
@@ -17,6 +18,7 @@ def listed_container(row: Mapping[str, Any]) -> Container:
         health=_health_in(row["Status"]),
         image=row["ImageID"],
         labels=row["Labels"] or {},
+        created=row.get("Created", 0),
     )
 
 
@@ -35,7 +37,16 @@ def inspected_container(raw: Mapping[str, Any]) -> Container:
         labels=raw["Config"].get("Labels") or {},
         environment=dict(entry.partition("=")[::2] for entry in raw["Config"].get("Env") or ()),
         user=raw["Config"].get("User") or "",
+        created=_seconds(raw.get("Created", "")),
     )
+
+
+def _seconds(moment: str) -> int:
+    """Since the epoch; the engine writes nanoseconds and Z, which datetime reads only from Python 3.11 on."""
+    try:
+        return int(datetime.fromisoformat(moment[:19] + "+00:00").timestamp())
+    except ValueError:
+        return 0
 
 
 def _health_in(status: str) -> str:

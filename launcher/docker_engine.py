@@ -14,6 +14,7 @@ import requests
 
 from launcher.cdi import cdi_devices
 from launcher.container_config import container_config
+from launcher.container_copy import copied_config
 from launcher.container_rows import inspected_container, listed_container
 from launcher.docker_storage import DockerStorage
 from launcher.endpoint import Endpoint
@@ -96,6 +97,17 @@ class DockerEngine(DockerStorage):
                     ) from None
                 raise
         return str(created["Id"])
+
+    def recreate(self, name: str) -> None:
+        with self._translated():
+            raw = self._client.inspect_container(name)
+            config = copied_config(raw, self.image(raw["Config"]["Image"]))
+            self.remove(f"{name}-anew")  # of a run that was killed
+            # Before the old one is touched: where the engine refuses, that goes on.
+            self._client.create_container_from_config(config, name=f"{name}-anew")  # type: ignore[no-untyped-call]
+            self.stop(name)
+            self.remove(name)
+            self._client.rename(f"{name}-anew", name)
 
     def start(self, name: str) -> None:
         with self._translated():

@@ -39,6 +39,7 @@ class Container:
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
     unhealthy, or "" without a health check. `environment` and `user` (uid:gid) are empty in a listing.
+    `created` is in seconds since the epoch.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Engine(Storage, Protocol):
     def containers(self, label: str) -> list[Container]: ...
     def container(self, name: str) -> Container | None: ...
     def create(self, plan: ContainerPlan) -> str: ...
+    def recreate(self, name: str) -> None: ...
     def start(self, name: str) -> None: ...
     def stop(self, name: str, seconds: int = 10) -> None: ...
     def restart(self, name: str, seconds: int = 10) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher import labels
@@ -72,6 +72,12 @@ def list_environments(engine: Engine, owner: int | None = None) -> list[Environm
         found.setdefault((down.owner, down.name), down)
     chosen = [e for e in found.values() if owner is None or e.owner == owner]
     return sorted(chosen, key=lambda environment: (environment.owner, environment.name))
+
+
+def as_seen_by(environments: Iterable[Environment], owner: int) -> list[Environment]:
+    """Without the project directories of other users ("" there): whose environment holds what others need to know,
+    where somebody keeps the work they do not."""
+    return [e if e.owner == owner else replace(e, project="") for e in environments]
 
 
 def choose(environments: Iterable[Environment], name: str | None, owner: int, project: Path | None) -> Environment:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from launcher import labels
+from launcher.attach import HostGpu
 from launcher.context import Context
 from launcher.device import DeviceDecision, system_root
 from launcher.errors import LauncherError, NotReadyError
 from launcher.gpu_holders import holders
+from launcher.gpu_selection import remarks
 from launcher.gpus import devices_to_try, host_gpus, no_card_error
 from launcher.plan import Device
 from launcher.setup.perform import make_plan, perform
 from launcher.spec import UpRequest
+
+
+def present_gpus(context: Context) -> tuple[HostGpu, ...]:
+    """What can be attached on the engine's host; raises NotReadyError as host_gpus does."""
+    return host_gpus(context.engine.info(), system_root(context.environ))
 
 
 def devices_for(context: Context, request: UpRequest, decision: DeviceDecision) -> tuple[Device, ...]:
@@ -27,12 +34,21 @@ def devices_for(context: Context, request: UpRequest, decision: DeviceDecision) 
     name = labels.engine_name(context.owner, request.name)
     held = holders(context.engine.containers(labels.GPUS), but=name)
     try:
-        return devices_to_try(request.gpus, decision.reason, info, gpus, held, request.share)
+        devices = devices_to_try(request.gpus, decision.reason, info, gpus, held, request.share)
     except NotReadyError as error:
         if error.cause_id != "container-no-gpu-runtime" or not context.consent or not info.local:
             raise
         _install_toolkit(context, error)
-    return devices_to_try(request.gpus, decision.reason, context.engine.info(), gpus, held, request.share)
+        devices = devices_to_try(request.gpus, decision.reason, context.engine.info(), gpus, held, request.share)
+    for line in (*remarks(request.gpus, gpus, held, devices[0].gpus), *_masked(request)):
+        context.progress.say(line)
+    return devices
+
+
+def _masked(request: UpRequest) -> list[str]:
+    """The mask hides attached GPUs from every program inside, the proof included."""
+    mask = dict(request.variables).get("CUDA_VISIBLE_DEVICES")
+    return [] if mask is None else [f"-e CUDA_VISIBLE_DEVICES={mask} hides GPUs from all programs; --gpus chooses them"]
 
 
 def _install_toolkit(context: Context, missing: NotReadyError) -> None:

@@ -12,6 +12,8 @@ from launcher.engine import Container, Engine
 from launcher.errors import GpuTakenError
 
 CLAIM_SECONDS = 10.0
+# From a container's creation to its start it takes seconds; the engine's clock may be another machine's.
+ABANDONED_SECONDS = 900.0
 POLL_SECONDS = 0.05
 
 
@@ -23,11 +25,21 @@ def held_gpus(container_labels: Mapping[str, str]) -> tuple[str, ...]:
         return ()
 
 
+def holds(container: Container) -> bool:
+    """Whether the container keeps its GPUs: one that has ended holds nothing, and asks again when it starts.
+
+    One that was made long ago and never started is what a launcher left that was killed in between.
+    """
+    if container.state == "created" and container.created:
+        return time.time() - container.created < ABANDONED_SECONDS
+    return container.state not in ("exited", "dead")
+
+
 def holders(containers: Iterable[Container], but: str = "") -> dict[str, list[str]]:
-    """GPU -> names of the environments that hold it. A stopped one holds nothing: it asks again when it starts."""
+    """GPU -> names of the environments and training runs that hold it."""
     held: dict[str, list[str]] = {}
     for container in containers:
-        if container.name == but or container.state in ("exited", "dead"):
+        if container.name == but or not holds(container):
             continue
         for gpu in held_gpus(container.labels):
             held.setdefault(gpu, []).append(container.labels.get(labels.NAME, container.name))

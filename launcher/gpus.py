@@ -2,36 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from envcheck.facts import Nvml
+from envcheck.facts import Nvml, NvmlDevice
 from launcher import labels
-from launcher.attach import EVERY, VENDOR, Holders, HostGpu, attachments, choose_gpus, refuse_taken
+from launcher.attach import EVERY, Holders, HostGpu, attachments, cdi_names, refuse_taken
 from launcher.device import ASKED_FOR_CPU
 from launcher.engine import EngineInfo
-from launcher.errors import ConflictError, NotReadyError
+from launcher.errors import ConflictError, NotReadyError, UsageError
 from launcher.gpu_holders import held_gpus
+from launcher.gpu_selection import choose_gpus, numbered
 from launcher.plan import Device
+from launcher.render import readable_bytes
 from launcher.spec import GpuRequest
+
+# A card whose processes are hidden (another namespace) is in use when more than this many bytes are: an idle one with
+# a desktop on it has less.
+BUSY_BYTES = 2 << 30
+CDI_NUMBER = re.compile(r"(\d+)(?::(\d+))?")
 
 
 def host_gpus(info: EngineInfo, root: Path = Path("/")) -> tuple[HostGpu, ...]:
-    """The GPUs by NVML, for a local engine on this machine (`root` is /), else by the names in its CDI specs."""
-    devices = host_nvml(info, root).devices
-    if devices:
-        return tuple(HostGpu(device.index, device.uuid, device.name) for device in devices)
-    names = [device.partition("=")[2] for device in info.cdi_devices if device.startswith(VENDOR + "=")]
-    return tuple(HostGpu(int(name), name) for name in names if name.isdecimal())
+    """What can be attached, by NVML for a local engine of this machine, else by the names in the engine's CDI specs.
+
+    `root` is `/`, or a recorded machine's. Raises NotReadyError where every card is in MIG mode without an instance.
+    """
+    nvml = host_nvml(info, root)
+    return attachable(nvml) if nvml.devices else specified(info)
 
 
 def host_nvml(info: EngineInfo, root: Path = Path("/")) -> Nvml:
-    """What NVML says on the engine's host; nothing where that is not this machine (`root` is /)."""
-    if not (info.local and root == Path("/")):
-        return Nvml()
+    """What NVML says on the engine's host, usage included; nothing where that is not this machine.
+
+    NVML runs in a child: one that hangs or crashes is a reason in `error`.
+    """
+    if not info.local:
+        return Nvml(error="the engine is on another machine")
+    from envcheck.probes.child import library_timeout
     from envcheck.probes.nvml import probe_nvml
 
-    return probe_nvml()
+    return probe_nvml(root, timeout=library_timeout(os.environ), usage=True)
+
+
+def attachable(nvml: Nvml) -> tuple[HostGpu, ...]:
+    """The cards, and in place of a card in MIG mode its instances; raises NotReadyError where nothing is left."""
+    found: list[HostGpu] = []
+    for device in nvml.devices:
+        instances = device.usage.instances if device.usage else ()
+        if device.mig:
+            found += [HostGpu(device.index, i.uuid, i.name or device.name, i.index, device.uuid) for i in instances]
+        else:
+            found.append(HostGpu(device.index, device.uuid, device.name, busy=used_by(device)))
+    if not found:
+        raise NotReadyError(
+            "every GPU of this machine is in MIG mode and has no instance",
+            "Make one: sudo nvidia-smi mig -cgi 0 -C   (sizes: nvidia-smi mig -lgip)",
+        )
+    return tuple(found)
+
+
+def used_by(device: NvmlDevice) -> str:
+    """What computes on a card, in words; "" where nothing does."""
+    usage = device.usage
+    computing = [process for process in (usage and usage.processes) or () if process.compute]
+    memory = (usage and usage.memory_used) or 0
+    if not computing and memory <= BUSY_BYTES:
+        return ""
+    count = f"{len(computing)} process{'es' if len(computing) != 1 else ''}, " if computing else ""
+    return f"{count}{readable_bytes(memory)}"
+
+
+def specified(info: EngineInfo) -> tuple[HostGpu, ...]:
+    """The GPUs by the engine's CDI specs: by number, or by UUID where a spec knows no numbers."""
+    names = cdi_names(info)
+    numbers = [match for match in map(CDI_NUMBER.fullmatch, names) if match]
+    if numbers:
+        return tuple(HostGpu(int(m[1]), m[0], instance=int(m[2]) if m[2] else None) for m in numbers)
+    uuids = [name for name in names if name.startswith(("GPU-", "MIG-"))]
+    return tuple(HostGpu(index, uuid) for index, uuid in enumerate(uuids))
 
 
 def devices_to_try(
@@ -49,9 +100,9 @@ def devices_to_try(
             refuse_taken((EVERY,), held)
         return tuple(Device(True, reason, (EVERY,), way, share) for way in ways)
     chosen = choose_gpus(request, gpus, held, share)
-    indices = {gpu.uuid: str(gpu.index) for gpu in gpus}
+    numbers = {gpu.uuid: gpu.number for gpu in gpus}
     every = len(chosen) == len(gpus)
-    ways = attachments(info, chosen, every, [indices[uuid] for uuid in chosen])
+    ways = attachments(info, chosen, every, [numbers[uuid] for uuid in chosen])
     return tuple(Device(True, reason, chosen, way, share) for way in ways)
 
 
@@ -65,41 +116,58 @@ def no_card_error() -> NotReadyError:
 
 
 def device_difference(
-    found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool, explicit: bool = False
+    found: Mapping[str, str],
+    request: GpuRequest,
+    gpu_wanted: bool,
+    gpus: Callable[[], Sequence[HostGpu]] = tuple,
+    explicit: bool = False,
 ) -> tuple[str, str] | None:
     """What an environment runs on and what `request` means instead; None where that is the same.
 
-    `found` are its container's labels, `gpu_wanted` what the GPU rule decided for `request` on this machine. `auto`
-    takes what is there, but not the CPU of a day without a usable card, and where `explicit` not one asked for before.
+    `found` are its container's labels, `gpu_wanted` what the GPU rule decided for `request` on this machine, whose GPUs
+    `gpus` lists where names must be compared. `auto` takes what is there, but not the CPU of a day without a usable
+    card, and where `explicit` not one asked for before.
     """
-    gpus, reason = held_gpus(found), found.get(labels.DEVICE_REASON, "")
+    held, reason = held_gpus(found), found.get(labels.DEVICE_REASON, "")
     on_gpu = found.get(labels.DEVICE) == "gpu"
     if request.kind == "auto":
         same = on_gpu or not gpu_wanted or (reason == ASKED_FOR_CPU and not explicit)
     elif request.kind == "count":
-        same = on_gpu and len(gpus) == request.count
-    elif request.kind == "devices" and _comparable(request.devices, gpus):
-        same = on_gpu and set(request.devices) == set(gpus)
+        same = on_gpu and len(held) == request.count
+    elif request.kind == "devices":
+        same = on_gpu and _same_gpus(request.devices, held, gpus)
     else:
         same = on_gpu == gpu_wanted
     if same:
         return None
-    return (f"GPU {', '.join(gpus)}" if on_gpu else f"the CPU ({reason})"), f"--gpus {request}"
+    return (f"GPU {', '.join(held)}" if on_gpu else f"the CPU ({reason})"), f"--gpus {request}"
 
 
-def _comparable(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Indices can be compared with indices, UUIDs with UUIDs."""
-    return len({device.isdecimal() for device in (*one, *other)}) == 1
-
-
-def refuse_other_device(name: str, found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool) -> None:
+def refuse_other_device(
+    name: str,
+    found: Mapping[str, str],
+    request: GpuRequest,
+    gpu_wanted: bool,
+    gpus: Callable[[], Sequence[HostGpu]] = tuple,
+) -> None:
     """`train` takes an environment that runs as it is: a wish for something else is never passed over.
 
     Raises ConflictError.
     """
-    difference = device_difference(found, request, gpu_wanted)
+    difference = device_difference(found, request, gpu_wanted, gpus)
     if difference:
         raise ConflictError(
             f"environment {name} runs on {difference[0]}, which is not what {difference[1]} means now",
             f"Make it anew, its files are kept: launcher down {name}, then this command again",
         )
+
+
+def _same_gpus(asked: Sequence[str], held: Sequence[str], gpus: Callable[[], Sequence[HostGpu]]) -> bool:
+    if set(asked) == set(held):
+        return True
+    if held == (EVERY,):
+        return True
+    try:
+        return set(numbered(asked, gpus())) == set(held)
+    except UsageError:
+        return False

@@ -8,6 +8,7 @@ from launcher.address import address_of, usable_check
 from launcher.context import Context
 from launcher.environments import Environment
 from launcher.errors import LauncherError, NotReadyError
+from launcher.gpu_loss import gpu_lost
 from launcher.result import EnvironmentResult
 
 
@@ -23,10 +24,20 @@ def inspect_environment(context: Context, environment: Environment) -> Environme
         answers = usable_check(context, environment)()
     except LauncherError:
         return EnvironmentResult(replace(environment, state="unhealthy"))
+    result = _with_gpu(context, result)
     if answers:
         return replace(result, environment=replace(environment, state="running"))
     state = "starting" if environment.state == "starting" else "unhealthy"
     return replace(result, environment=replace(environment, state=state))
+
+
+def _with_gpu(context: Context, result: EnvironmentResult) -> EnvironmentResult:
+    """One look inside, for an environment on GPUs alone: a container that lost them runs on and says nothing."""
+    environment = result.environment
+    if environment.device != "gpu":
+        return result
+    lost = gpu_lost(context.engine, environment.engine_name)
+    return replace(result, gpu_lost=lost, next=f"launcher heal {environment.name}" if lost else None)
 
 
 def reachable(context: Context, environment: Environment) -> EnvironmentResult:

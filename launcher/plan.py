@@ -147,6 +147,10 @@ def _environment(request: UpRequest, machine: Machine, device: Device) -> dict[s
     environment = {key: machine.environ[key] for key in PROXY_VARIABLES if key in machine.environ}
     if machine.certificates:
         environment |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATE_FILE)
+    if device.gpu:
+        # CUDA's own order puts the fastest first, and index 1 would be another card than nvidia-smi's:
+        # https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     environment |= dict(request.variables)
     visible = "void"
     if device.attachment is not None and device.attachment.kind == "runtime":

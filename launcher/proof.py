@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from launcher.engine import Engine, ExecResult
@@ -31,8 +32,11 @@ def judge_proof(result: ExecResult, attached: Sequence[str]) -> None:
 
 
 def _compare(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:
-    """An engine that named no GPUs, and MIG instances, which are named otherwise inside, cannot be compared."""
+    """GPUs of an engine that named none cannot be compared, and of those with numbers only how many they are."""
     if attached in ((), ("all",)):
+        return
+    if any(is_instance(gpu) for gpu in attached):
+        _compare_instances(attached, usable)
         return
     if len(usable) != len(attached):
         raise NotReadyError(
@@ -44,6 +48,25 @@ def _compare(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:
     if named and set(attached) != set(usable):
         raise NotReadyError(
             f"{', '.join(attached)} was attached but the container has {', '.join(usable)}",
+            "The CDI specification is out of date: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+            cause_id="container-cdi-unresolvable",
+        )
+
+
+def is_instance(gpu: str) -> bool:
+    """Whether this UUID or number is a MIG instance's."""
+    return gpu.startswith("MIG-") or ":" in gpu
+
+
+def _compare_instances(attached: tuple[str, ...], usable: tuple[str, ...]) -> None:
+    """A process sees one MIG instance, however many there are:
+    https://docs.nvidia.com/datacenter/tesla/mig-user-guide/#cuda-visible-devices
+    """
+    # Drivers before 470 name instances by their card's UUID and numbers, and CUDA before 11.4 by the card's alone.
+    named = all(re.fullmatch(r"MIG-[0-9a-f-]{36}", gpu) for gpu in (*attached, *usable))
+    if not usable or (named and not set(usable) <= set(attached)):
+        raise NotReadyError(
+            f"MIG instance {', '.join(attached)} was attached but the container has {', '.join(usable) or 'none'}",
             "The CDI specification is out of date: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
             cause_id="container-cdi-unresolvable",
         )

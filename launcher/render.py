@@ -67,8 +67,10 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _row(e: Environment, owners: bool) -> list[str]:
-    device = f"gpu {','.join(e.gpus)}" if e.device == "gpu" else "cpu"
-    return [e.name, e.mode, e.state, device, str(e.port), one_line(e.project)] + ([str(e.owner)] if owners else [])
+    # The beginning of a UUID tells cards apart, and CUDA takes it for the whole.
+    device = f"gpu {','.join(gpu[:12] for gpu in e.gpus)}" if e.device == "gpu" else "cpu"
+    project = one_line(e.project) or "-"
+    return [e.name, e.mode, e.state, device, str(e.port), project] + ([str(e.owner)] if owners else [])
 
 
 def status_text(result: EnvironmentResult) -> str:
@@ -77,6 +79,7 @@ def status_text(result: EnvironmentResult) -> str:
     facts = [("name", e.name), ("mode", e.mode), ("state", e.state), ("device", f"{e.device} ({e.device_reason})")]
     facts += [("gpus", ", ".join(e.gpus))] if e.gpus else []
     facts += [("project", one_line(e.project)), ("port", f"127.0.0.1:{e.port}")]
+    facts += [("gpu", f"lost: programs in it see no GPU; next: {result.next}")] if result.gpu_lost else []
     lines = "".join(f"{key:<8} {value}\n" for key, value in facts)
     return lines + (address_text(result) if result.url or result.ssh else "")
 
@@ -115,7 +118,7 @@ def readable_bytes(count: int) -> str:
 
 
 def listing_json(environments: Sequence[Environment]) -> dict[str, Any]:
-    """The object of `ls --json`."""
+    """The object of `ls --json`; `project` is null for another user's environment."""
     rows = []
     for e in environments:
         row = {
@@ -124,7 +127,7 @@ def listing_json(environments: Sequence[Environment]) -> dict[str, Any]:
             "state": e.state,
             "device": e.device,
             "gpus": list(e.gpus),
-            "project": e.project,
+            "project": e.project or None,
         }
         rows.append(row | {"port": e.port, "owner": e.owner, "container_id": e.container_id})
     return {"environments": rows}

@@ -20,7 +20,10 @@ class SshAddress:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentResult:
-    """One environment with how to reach it; `gpu_verified` is True only after a kernel ran on every GPU."""
+    """One environment with how to reach it; `gpu_verified` is True only after a kernel ran on every GPU.
+
+    `gpu_lost` is None where nobody looked or the look did not tell; `next` is a command that would repair.
+    """
 
     environment: Environment
     gpu_verified: bool = False
@@ -28,6 +31,8 @@ class EnvironmentResult:
     ssh: SshAddress | None = None
     remote: str | None = None
     phases: tuple[Phase, ...] = field(default=())
+    gpu_lost: bool | None = None
+    next: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object other people's scripts read: keys are added, never renamed."""
@@ -39,6 +44,7 @@ class EnvironmentResult:
             "device": e.device,
             "device_reason": e.device_reason,
             "gpu_verified": self.gpu_verified,
+            "gpu_lost": self.gpu_lost,
             "gpus": list(e.gpus),
             "url": self.url,
             "ssh": None
@@ -49,5 +55,6 @@ class EnvironmentResult:
             "port": e.port,
             "image": e.image,
             "container_id": e.container_id,
+            "next": self.next,
             "phases": [{"name": phase.name, "seconds": round(phase.seconds, 3)} for phase in self.phases],
         }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}[a-z0-9]")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-GPU_FORMS = "auto, all, none, a count such as 2, a list such as 0,1 (device=0 for the first alone), or UUIDs"
+GPU_FORMS = "auto, all, none, a count such as 2, a list such as 0,1 (device=0 for the first alone, 0:1 MIG), or UUIDs"
 RESERVED_CONTAINER_PATHS = ("/", "/workspace", "/home/user", "/cache", "/data", "/run/gpu-launcher", "/tmp")  # noqa: S108
 
 
@@ -39,7 +39,8 @@ class GpuRequest:
     @classmethod
     def parse(cls, text: str, where: str = "--gpus") -> GpuRequest:
         """Read auto|all|none|N|0,1|device=0|UUID|MIG-UUID; raises UsageError, naming `where`, on anything else."""
-        value = text.strip()
+        # Quotes as the docker command needs them: --gpus '"device=0,1"'.
+        value = text.strip().strip('"')
         if value in ("auto", "all", "none"):
             return cls(value)
         listed = value.startswith("device=")
@@ -47,7 +48,7 @@ class GpuRequest:
         if value.isdecimal() and not listed:
             return cls._count(int(value[:9]), where)
         devices = tuple(item.strip() for item in value.split(","))
-        known = re.compile(r"\d+|GPU-[0-9A-Fa-f-]+|MIG-[0-9A-Za-z/-]+")
+        known = re.compile(r"\d+(:\d+)?|GPU-[0-9A-Fa-f-]+|MIG-[0-9A-Za-z/-]+")
         if not all(known.fullmatch(device) for device in devices):
             raise UsageError(f"{where} {text!r} names no GPUs", f"Use {GPU_FORMS}.")
         if len(set(devices)) != len(devices):

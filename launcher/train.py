@@ -14,11 +14,12 @@ from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
 from launcher.findings import JUDGE, failure
+from launcher.gpu_choice import present_gpus
 from launcher.gpus import refuse_other_device
 from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
-from launcher.proof import NUMBERS, judge_proof
+from launcher.proof import NUMBERS, is_instance, judge_proof
 from launcher.provision import provisioned
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
@@ -35,11 +36,13 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
     running = _running_environment(context, request, named)
     if running is not None:
         found = {labels.DEVICE: running.device, labels.DEVICE_REASON: running.device_reason}
-        refuse_other_device(running.name, found | {labels.GPUS: json.dumps(running.gpus)}, request.gpus, decision.gpu)
+        found[labels.GPUS] = json.dumps(running.gpus)
+        refuse_other_device(running.name, found, request.gpus, decision.gpu, lambda: present_gpus(context))
         context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
         if not request.skip_check:
             gate(context, running.gpus, lambda command: context.engine.execute(running.engine_name, command))
-        return _explained(context, run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus))))
+        command = trainer_command(arguments, ranks(running.gpus))
+        return _explained(context, run_in(context, running.engine_name, command))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     agree_to_outside(context, request)
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
@@ -61,6 +64,14 @@ def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:
     """The trainer's command line; several GPUs get one process each by torchrun."""
     program = ("cifar10.launch", str(gpus)) if gpus > 1 else ("cifar10",)
     return ("python", "-m", *program, "train", *(arguments or ("--model", "simple")))
+
+
+def ranks(gpus: Sequence[str]) -> int:
+    """Processes to start: one a GPU; one for MIG instances, which NCCL does not connect.
+
+    https://docs.nvidia.com/datacenter/tesla/mig-user-guide/#application-considerations
+    """
+    return 1 if any(is_instance(gpu) for gpu in gpus) else len(gpus)
 
 
 def _explained(context: Context, code: int) -> int:
@@ -123,7 +134,7 @@ def _run_once(context: Context, plans: Plans, command: tuple[str, ...]) -> ExecR
 
 
 def _train_once(context: Context, plans: Plans, arguments: Sequence[str]) -> int:
-    command = trainer_command(arguments, len(plans[0][1].gpus))
+    command = trainer_command(arguments, ranks(plans[0][1].gpus))
     once = _one_off(plans, command, on_terminal())
     try:
         with provisioned(context, once.plans, None) as plan:

@@ -14,11 +14,13 @@ from envcheck.probes.child import LIBRARY_SECONDS, Child, Ended, start_bare
 from envcheck.probes.cuda import on_library_path
 
 
-def start_nvml(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> Child | None:
-    """Start the child; None where it is not to be asked."""
+def start_nvml(
+    root: Path = Path("/"), environ: Mapping[str, str] | None = None, *, usage: bool = False
+) -> Child | None:
+    """Start the child; None where it is not to be asked. `usage`: also read what uses each GPU now."""
     if not on_library_path("libnvidia-ml.so.1", root, os.environ if environ is None else environ):
         return None
-    return start_bare("envcheck.probes.children.nvml_query", environ=environ)
+    return start_bare("envcheck.probes.children.nvml_query", *(("usage",) if usage else ()), environ=environ)
 
 
 def finish_nvml(child: Child | None, timeout: float = LIBRARY_SECONDS) -> Nvml:
@@ -29,10 +31,14 @@ def finish_nvml(child: Child | None, timeout: float = LIBRARY_SECONDS) -> Nvml:
 
 
 def probe_nvml(
-    root: Path = Path("/"), environ: Mapping[str, str] | None = None, timeout: float = LIBRARY_SECONDS
+    root: Path = Path("/"),
+    environ: Mapping[str, str] | None = None,
+    timeout: float = LIBRARY_SECONDS,
+    *,
+    usage: bool = False,
 ) -> Nvml:
     """Every GPU of this machine, in NVML's order; `error` says why there is none to list."""
-    return finish_nvml(start_nvml(root, environ), timeout)
+    return finish_nvml(start_nvml(root, environ, usage=usage), timeout)
 
 
 def nvml_facts(ended: Ended) -> Nvml:

@@ -12,7 +12,21 @@ from typing import NoReturn
 import click
 
 from launcher import __version__
-from launcher.cli import access, build, bundle, check, clearing, completion, files, listing, machine, run, stopping
+from launcher.cli import (
+    access,
+    build,
+    bundle,
+    check,
+    clearing,
+    completion,
+    files,
+    gpus,
+    heal,
+    listing,
+    machine,
+    run,
+    stopping,
+)
 from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
@@ -62,9 +76,11 @@ for command in (
     run.train,
     listing.ls,
     listing.status,
+    gpus.gpus,
     access.url,
     access.code,
     check.check,
+    heal.heal,
     run.logs,
     run.execute,
     run.shell,

@@ -15,10 +15,10 @@ from launcher.context import Context
 def ls(context: Context, everyone: bool) -> None:
     """List environments and their state."""
     refuse_trailing(context, "ls")
-    from launcher.environments import list_environments
+    from launcher.environments import as_seen_by, list_environments
     from launcher.render import listing_json, print_json, table
 
-    found = list_environments(context.engine, None if everyone else context.owner)
+    found = as_seen_by(list_environments(context.engine, None if everyone else context.owner), context.owner)
     if context.json:
         print_json(listing_json(found))
     else:

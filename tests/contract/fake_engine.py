@@ -25,6 +25,7 @@ class FakeEngine(FakeStorage):
     answers: Callable[[str, tuple[str, ...]], ExecResult] = lambda name, command: ExecResult(0, "", "")
     restarted: list[str] = field(default_factory=list)
     policies: dict[str, str] = field(default_factory=dict)
+    recreated: list[str] = field(default_factory=list)
 
     def _check(self, verb: str) -> None:
         if verb in self.fail_on:
@@ -65,6 +66,11 @@ class FakeEngine(FakeStorage):
                 f"the engine refused: No such container: {name}", "Run again with --debug for the details."
             )
         self.rows[name] = replace(self.rows[name], **changes)  # type: ignore[arg-type]
+
+    def recreate(self, name: str) -> None:
+        self._check("recreate")
+        self.recreated.append(name)
+        self._set(name, id=f"id-anew-{len(self.recreated)}", state="created", health="")
 
     def start(self, name: str) -> None:
         self._check("start")

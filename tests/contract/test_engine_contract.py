@@ -118,3 +118,22 @@ def test_networks_and_volumes_are_made_once(engine: Engine, plan: ContainerPlan)
 def test_an_absent_container_is_one_clear_error(engine: Engine) -> None:
     with pytest.raises(LauncherError, match=r"(?i)no such container"):
         engine.start("gl-contract-absent")
+
+
+def test_a_container_made_anew_is_another_one_with_all_it_had(engine: Engine, plan: ContainerPlan) -> None:
+    prepare(engine, plan)
+    engine.put_archive(plan.name, "/run/gpu-launcher", archive({"token": InjectedFile(b"secret")}, 1234, 1234))
+    engine.start(plan.name)
+    before = found(engine, plan.name)
+    engine.recreate(plan.name)
+    after = found(engine, plan.name)
+    assert after.id != before.id and after.state == "created"
+    assert (after.name, after.image, after.labels) == (before.name, before.image, before.labels)
+    assert engine.get_file(plan.name, "/run/gpu-launcher/token") == b"secret"
+    engine.start(plan.name)
+    assert [container.name for container in engine.containers(f"{labels.NAME}={plan.name}")] == [plan.name]
+
+
+def test_an_absent_container_is_not_made_anew(engine: Engine) -> None:
+    with pytest.raises(LauncherError, match=r"(?i)no such container"):
+        engine.recreate("gl-contract-absent")

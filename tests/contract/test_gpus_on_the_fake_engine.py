@@ -98,6 +98,37 @@ def test_gpus_asked_for_on_a_machine_without_any(
     assert engine.kept == {}
 
 
+@pytest.mark.parametrize(("given", "order"), [((), "PCI_BUS_ID"), ((("CUDA_DEVICE_ORDER", "FASTEST_FIRST"),), None)])
+def test_cuda_counts_gpus_as_nvidia_smi_does_unless_told_otherwise(
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, given: tuple[tuple[str, str], ...], order: str | None
+) -> None:
+    up(context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest("all"), variables=given))
+    found = gpu_engine.plans["gl-1000-demo"].environment["CUDA_DEVICE_ORDER"]
+    assert found == (order or "FASTEST_FIRST")
+
+
+def test_without_a_gpu_no_variable_of_cuda_is_set(engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> None:
+    up(context_for(engine, tmp_path), request_)
+    assert "CUDA_DEVICE_ORDER" not in engine.plans["gl-1000-demo"].environment
+
+
+def test_a_mask_given_by_hand_is_warned_of(gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> None:
+    context = context_for(gpu_engine, tmp_path)
+    up(context, replace(request_, gpus=GpuRequest("all"), variables=(("CUDA_VISIBLE_DEVICES", "0"),)))
+    assert "-e CUDA_VISIBLE_DEVICES=0 hides GPUs" in context.progress.stream.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_gpu_that_another_program_uses_is_left_to_it_and_that_is_said(
+    gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = (HostGpu(0, "0", busy="1 process, 20 GB"), HostGpu(1, "1"))
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: gpus)
+    context = context_for(gpu_engine, tmp_path)
+    up(context, replace(request_, gpus=GpuRequest("count", count=1), skip_check=True))
+    assert gpu_engine.rows["gl-1000-demo"].labels[labels.GPUS] == '["1"]'
+    assert "Left to the programs that use it: GPU 0" in context.progress.stream.getvalue()  # type: ignore[attr-defined]
+
+
 def rival(name: str, state: str, gpus: tuple[str, ...] = ("0",)) -> Container:
     return Container(f"id-{name}", name, state, labels={labels.NAME: name, labels.GPUS: json.dumps(gpus)})
 

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, RunLauncher, lacking
 from tests.end_to_end import private_image
 from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
-from tests.end_to_end.machines import Launch, Run, compile_driver, machine, remove_spec, write_spec
+from tests.end_to_end.machines import Launch, Run, compile_driver, compile_nvml, machine, remove_spec, write_spec
 from tests.end_to_end.private_engine import PrivateEngine, cache_directory
 from tests.end_to_end.private_engine import private_engine as running_private_engine
 
@@ -162,6 +162,15 @@ def fake_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compiled stand-in for the driver's library; what cuInit returns is set in the spec."""
     try:
         return compile_driver(tmp_path_factory.mktemp("driver"))
+    except (OSError, subprocess.CalledProcessError) as error:
+        lacking(f"no C compiler: {error}")
+
+
+@pytest.fixture(scope="session")
+def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled stand-in for libnvidia-ml.so.1, in a directory of its own."""
+    try:
+        return compile_nvml(tmp_path_factory.mktemp("nvml"))
     except (OSError, subprocess.CalledProcessError) as error:
         lacking(f"no C compiler: {error}")
 

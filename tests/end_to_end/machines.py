@@ -11,7 +11,7 @@ from typing import Any
 
 Launch = Callable[..., "Run"]
 FAKE_DRIVERS = Path(__file__).parents[1] / "fakedrivers"
-DRIVER_LIBRARY = "/usr/lib/x86_64-linux-gnu/libcuda.so.1"
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 SPEC_NAME = "nvidia.json"
 
 
@@ -51,21 +51,28 @@ def machine(root: Path, *, card: bool, driver: bool = False) -> Path:
     return root
 
 
-def compile_driver(directory: Path) -> Path:
-    """The stand-in for libcuda.so.1; raises CalledProcessError or OSError where there is no C compiler."""
-    library = directory / "libcuda.so.1"
-    source = FAKE_DRIVERS / "libcuda.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True, capture_output=True)
+def compile_driver(directory: Path, source: str = "libcuda.c", name: str = "libcuda.so.1") -> Path:
+    """The stand-in for one of the driver's libraries; raises CalledProcessError or OSError without a C compiler."""
+    library = directory / name
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(FAKE_DRIVERS / source)]
+    subprocess.run(command, check=True, capture_output=True)
     return library
 
 
-def write_spec(directory: Path, *, library: Path | None = None) -> None:
-    """A spec of two GPUs and `all`: nodes that are /dev/null, a mount, and a variable.
+def compile_nvml(directory: Path) -> Path:
+    """The stand-in for libnvidia-ml.so.1; raises as compile_driver does."""
+    return compile_driver(directory, "libnvml.c", "libnvidia-ml.so.1")
 
-    `library` is mounted where the driver's libcuda would be.
+
+def write_spec(directory: Path, *, library: Path | None = None, nvml: Path | None = None, count: int = 2) -> None:
+    """A spec of `count` GPUs and `all`: nodes that are /dev/null, a mount, and a variable.
+
+    `library` and `nvml` are mounted where the driver's libcuda and libnvidia-ml would be.
     """
-    mounts = [("/etc/os-release", "/usr/share/driver-note")] + ([(str(library), DRIVER_LIBRARY)] if library else [])
-    nodes = {"0": ["/dev/nvidia0"], "1": ["/dev/nvidia1"], "all": ["/dev/nvidia0", "/dev/nvidia1"]}
+    mounts = [("/etc/os-release", "/usr/share/driver-note")]
+    mounts += [(str(path), f"{LIBRARIES}/{path.name}") for path in (library, nvml) if path]
+    nodes = {str(index): [f"/dev/nvidia{index}"] for index in range(count)}
+    nodes["all"] = [path for paths in nodes.values() for path in paths]
     spec = {
         "cdiVersion": "0.6.0",
         "kind": "nvidia.com/gpu",

@@ -109,6 +109,31 @@ def test_a_stopped_environment_gets_its_gpu_back_only_while_it_is_free(
 
 
 @pytest.mark.usefixtures("nothing_left")
+def test_of_eight_at_once_four_get_a_gpu_each_and_four_are_told_who_has_them(
+    launch: Launch, spec: Callable[..., None]
+) -> None:
+    """Simulated: four cards in the specification."""
+    spec(count=4)
+    stopped = launch("stop", "holder").code == 0
+    names = [f"racer{index}" for index in range(8)]
+    asked = ("--mode", "jupyter", "--gpus", "1", "--skip-check", "--json")
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            done = dict(zip(names, pool.map(lambda name: launch("up", name, *asked), names), strict=True))
+        winners = [name for name in names if done[name].code == 0]
+        assert [done[name].code for name in names if name not in winners] == [4] * 4, [d.stderr for d in done.values()]
+        assert sorted(gpu for name in winners for gpu in done[name].json["gpus"]) == ["0", "1", "2", "3"]
+        refused = [done[name].json["error"]["cause"] for name in names if name not in winners]
+        assert all("held by" in cause and any(name in cause for name in winners) for cause in refused)
+        assert {gpu["state"] for gpu in launch("gpus", "--json").json["gpus"]} == {"held"}
+    finally:
+        for name in names:
+            launch("rm", name, "--yes")
+        if stopped:
+            launch("start", "holder", "--share", "--skip-check")
+
+
+@pytest.mark.usefixtures("nothing_left")
 def test_two_at_once_never_get_the_same_gpu(launch: Launch, spec: Callable[..., None]) -> None:
     spec()
     stopped = launch("stop", "holder").code == 0

@@ -6,6 +6,7 @@
  *   FAKE_CUDA_HANG      set: cuInit never returns      FAKE_CUDA_ABORT  set: cuInit aborts
  *   FAKE_CUDA_CAPABILITY  "8.9"
  *   FAKE_CUDA_WRONG     set: the kernel's first result is wrong
+ *   FAKE_NODE           a file without which cuInit returns 999, as in a container that lost its GPU
  *   FAKE_CUDA_LAUNCH    what cuLaunchKernel returns (default 0)
  *
  * Memory is host memory and the "kernel" is the loop of envcheck's PTX, so the arguments that arrive through ctypes
@@ -33,6 +34,8 @@ int cuInit(unsigned flags)
             pause();
     if (getenv("FAKE_CUDA_ABORT"))
         abort();
+    if (getenv("FAKE_NODE") && access(getenv("FAKE_NODE"), R_OK))
+        return 999;
     return flags ? 1 : number("FAKE_CUDA_INIT", 0);
 }
 

@@ -9,6 +9,11 @@
  *   FAKE_NVML_REMAP   "corrected,uncorrected,pending,failure" (default: not supported)
  *   FAKE_NVML_FABRIC  fabric state (default: not supported)  FAKE_NVML_LINKS   "110": links 0 and 1 up, 2 down
  *   FAKE_NVML_MIG     number of MIG instances of every card (default: not supported)
+ *   FAKE_NVML_USED    "1,20": used memory of each card in GiB (default 1)
+ *   FAKE_NVML_BUSY    "4711,0": the pid of the one compute process of each card, 0 for none (default: none)
+ *   FAKE_NVML_DRAWS   the pid of a graphics process on every card
+ *   FAKE_NVML_CROWD   number of further compute processes on every card, with pids from 100000 on
+ *   FAKE_NODE         a file without which nvmlInit_v2 returns 999, as in a container that lost its GPU
  *
  * Compiled with OLD_DRIVER it lacks the functions that came with drivers 535 and later.
  */
@@ -34,6 +39,8 @@ int nvmlInit_v2(void)
     if (getenv("FAKE_NVML_HANG"))
         for (;;)
             pause();
+    if (getenv("FAKE_NODE") && access(getenv("FAKE_NODE"), R_OK))
+        return 999;
     return number("FAKE_NVML_INIT", 0);
 }
 int nvmlShutdown(void) { return 0; }
@@ -58,13 +65,12 @@ int nvmlDeviceGetName(void *device, char *name, unsigned length)
 }
 int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length)
 {
+    if ((long)device >= 100) {
+        snprintf(uuid, length, "MIG-00000000-0000-0000-0000-%012ld", (long)device);
+        return 0;
+    }
     snprintf(uuid, length, "GPU-00000000-0000-0000-0000-%012ld", (long)device - 1);
     return 0;
-}
-int nvmlDeviceGetMemoryInfo(void *device, memory *info)
-{
-    info->total = 24ULL << 30, info->used = 1ULL << 30, info->free = 23ULL << 30;
-    return device == 0;
 }
 int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) { *major = 8, *minor = 9; return device == 0; }
 int nvmlDeviceGetBrand(void *device, unsigned *brand) { *brand = 5; return device == 0; }
@@ -85,6 +91,47 @@ static int item(const char *name, const char *otherwise, int index, unsigned *va
         return NOT_SUPPORTED;
     *value = atoi(text);
     return 0;
+}
+
+int nvmlDeviceGetMemoryInfo(void *device, memory *info)
+{
+    unsigned gibibytes = 1;
+    item("FAKE_NVML_USED", "1", (long)device - 1, &gibibytes);
+    info->total = 24ULL << 30, info->used = (unsigned long long)gibibytes << 30, info->free = info->total - info->used;
+    return device == 0;
+}
+
+typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } process;
+static int listed(const process *found, unsigned number_found, unsigned *count, process *rows)
+{
+    unsigned room = *count;
+    *count = number_found;
+    if (room < number_found)
+        return 7; /* NVML_ERROR_INSUFFICIENT_SIZE */
+    for (unsigned index = 0; index < number_found; index++)
+        rows[index] = found[index];
+    return 0;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, process *rows)
+{
+    process found[1000];
+    unsigned pid = 0, number_found = 0;
+    item("FAKE_NVML_BUSY", "0", (long)device - 1, &pid);
+    if (pid)
+        found[number_found++] = (process){.pid = pid, .memory = 3ULL << 30};
+    for (int index = 0; index < number("FAKE_NVML_CROWD", 0); index++)
+        found[number_found++] = (process){.pid = 100000 + index, .memory = ~0ULL};
+    return device ? listed(found, number_found, count, rows) : 2;
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *device, unsigned *count, process *rows)
+{
+    process found = {.pid = number("FAKE_NVML_DRAWS", 0), .memory = 1 << 20};
+    return device ? listed(&found, found.pid != 0, count, rows) : 2;
+}
+int nvmlDeviceGetUtilizationRates(void *device, unsigned *rates)
+{
+    rates[0] = 42, rates[1] = 7;
+    return device && !getenv("FAKE_NVML_MIG") ? 0 : NOT_SUPPORTED;
 }
 
 int nvmlDeviceGetCurrPcieLinkWidth(void *d, unsigned *v) { return d ? item("FAKE_NVML_PCIE", "16,16,1,4", 0, v) : 2; }

@@ -7,9 +7,10 @@ from contextlib import nullcontext
 import pytest
 
 from launcher import labels
-from launcher.attach import HostGpu, attachments, choose_gpus
+from launcher.attach import HostGpu, attachments
 from launcher.engine import Attachment, EngineInfo
 from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.gpu_selection import choose_gpus
 from launcher.gpus import refuse_other_device
 from launcher.spec import GpuRequest
 

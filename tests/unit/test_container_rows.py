@@ -27,6 +27,13 @@ def test_a_listed_state_in_one_word(state: str, status: str, shown: str) -> None
     assert state_of(listed_container(ROW | {"State": state, "Status": status})) == shown
 
 
+def test_when_a_container_was_made_is_read_from_both() -> None:
+    assert listed_container(ROW | {"State": "running", "Status": "Up", "Created": 1764043200}).created == 1764043200
+    inspected = RAW | {"State": {"Status": "running", "ExitCode": 0}, "Created": "2025-11-25T04:00:00.123456789Z"}
+    assert inspected_container(inspected).created == 1764043200
+    assert inspected_container({**inspected, "Created": ""}).created == 0
+
+
 def test_inspection_tells_what_a_listing_does_not() -> None:
     state = {"Status": "exited", "ExitCode": 137, "OOMKilled": True, "Health": {"Status": "unhealthy"}}
     found = inspected_container(RAW | {"State": state, "RestartCount": 2})

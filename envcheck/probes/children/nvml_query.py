@@ -7,17 +7,16 @@ ctypes rather than nvidia-ml-py: the same code runs where nothing is installed. 
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 from envcheck.probes.children.emitter import Emitter, loaded_libraries
-from envcheck.probes.children.nvml_calls import call, number, numbers, read, text
+from envcheck.probes.children.nvml_calls import number, numbers, read, text
 from envcheck.probes.children.nvml_health import condition
+from envcheck.probes.children.nvml_usage import instances, memory, mig_enabled, usage
 
-
-class MemoryInfo(ctypes.Structure):
-    """nvmlMemory_t, bytes."""
-
-    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+# An argument: also read what uses each GPU now.
+USAGE = "usage"
 
 
 def main() -> None:
@@ -59,48 +58,20 @@ def _list(library: Any, values: dict[str, Any]) -> None:
 def _device(library: Any, index: int, handle: ctypes.c_void_p) -> dict[str, Any]:
     values: dict[str, Any] = {"index": index}
     unread: dict[str, str] = {}
-
-    def mig() -> bool:
-        return bool(numbers(library, "nvmlDeviceGetMigMode", *[ctypes.c_uint] * 2, before=(handle,))[0])
-
     read(values, unread, "uuid", lambda: text(library, "nvmlDeviceGetUUID", handle))
     read(values, unread, "name", lambda: text(library, "nvmlDeviceGetName", handle))
-    read(values, unread, "memory_total", lambda: _memory(library, handle))
+    read(values, unread, "memory_total", lambda: memory(library, handle)[0])
     read(values, unread, "compute_capability", lambda: _capability(library, handle))
-    read(values, unread, "mig", mig)
-    values["mig_uuids"] = _mig_uuids(library, handle) if values["mig"] else []
+    read(values, unread, "mig", lambda: mig_enabled(library, handle))
+    values["mig_uuids"] = [instance["uuid"] for instance in instances(library, handle)]
     read(values, unread, "brand", lambda: number(library, "nvmlDeviceGetBrand", handle))
     older, health = condition(library, handle)
     health["unread"] = {**unread, **health["unread"]}
-    return {**values, **older, "health": health}
-
-
-def _memory(library: Any, handle: ctypes.c_void_p) -> int:
-    memory = MemoryInfo()
-    call(library, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
-    return int(memory.total)
+    used = {"usage": usage(library, handle)} if USAGE in sys.argv[1:] else {}
+    return {**values, **older, **used, "health": health}
 
 
 def _capability(library: Any, handle: ctypes.c_void_p) -> str:
     function = "nvmlDeviceGetCudaComputeCapability"
     major, minor = numbers(library, function, ctypes.c_int, ctypes.c_int, before=(handle,))
     return f"{major}.{minor}"
-
-
-def _mig_uuids(library: Any, handle: ctypes.c_void_p) -> list[str]:
-    uuids = []
-    unread: dict[str, str] = {}
-    counted: dict[str, Any] = {}
-    read(counted, unread, "most", lambda: number(library, "nvmlDeviceGetMaxMigDeviceCount", handle))
-    for index in range(counted["most"] or 0):
-        # An index without an instance is no error of the list: others may follow.
-        read(counted, unread, "uuid", lambda index=index: _mig_uuid(library, handle, index))  # type: ignore[misc]
-        if counted["uuid"]:
-            uuids.append(str(counted["uuid"]))
-    return uuids
-
-
-def _mig_uuid(library: Any, handle: ctypes.c_void_p, index: int) -> str:
-    instance = ctypes.c_void_p()
-    call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, ctypes.c_uint(index), ctypes.byref(instance))
-    return text(library, "nvmlDeviceGetUUID", instance)

@@ -1,0 +1,198 @@
+"""Which GPUs are chosen where other programs use some, where cards are divided (MIG), and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from envcheck.facts import GpuUsage, Nvml, NvmlDevice
+from envcheck.facts_usage import GpuProcess, MigInstance
+from launcher import labels
+from launcher.attach import HostGpu
+from launcher.engine import Attachment, EngineInfo, ExecResult
+from launcher.errors import ConflictError, NotReadyError, UsageError
+from launcher.gpu_selection import choose_gpus, remarks
+from launcher.gpus import attachable, devices_to_try, refuse_other_device, specified, used_by
+from launcher.proof import judge_proof
+from launcher.spec import GpuRequest
+from launcher.train import ranks
+
+A, B, C = (HostGpu(index, f"GPU-{letter * 8}-0000", "H100") for index, letter in enumerate("abc"))
+BUSY_A, BUSY_C = replace(A, busy="1 process, 20 GB"), replace(C, busy="1 process, 1 GB")
+MIG = (
+    HostGpu(0, "MIG-aaaaaaaa-0000-0000-0000-000000000000", "1g.10gb", 0, "GPU-cccc"),
+    HostGpu(0, "MIG-bbbbbbbb-0000-0000-0000-000000000000", "1g.10gb", 1, "GPU-cccc"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus", "held", "chosen"),
+    [
+        ("1", (BUSY_A, B, C), {}, (B,)),
+        ("2", (BUSY_A, B, C), {}, (B, C)),
+        ("2", (BUSY_A, B, BUSY_C), {}, (BUSY_A, B)),
+        ("1", (BUSY_A, B, C), {B.uuid: ["x"], C.uuid: ["x"]}, (BUSY_A,)),
+        ("auto", (BUSY_A, B, C), {}, (B, C)),
+        ("auto", (BUSY_A, B, C), {B.uuid: ["x"]}, (C,)),
+        ("auto", (BUSY_A, BUSY_C), {}, (BUSY_A, BUSY_C)),
+        ("all", (BUSY_A, B, C), {}, (BUSY_A, B, C)),
+        ("device=0", (BUSY_A, B, C), {}, (BUSY_A,)),
+    ],
+)
+def test_gpus_that_nobody_uses_come_first(
+    text: str, gpus: tuple[HostGpu, ...], held: dict[str, list[str]], chosen: tuple[HostGpu, ...]
+) -> None:
+    assert choose_gpus(GpuRequest.parse(text), gpus, held) == tuple(gpu.uuid for gpu in chosen)
+
+
+def test_sharing_takes_what_no_environment_holds_first() -> None:
+    held = {A.uuid: ["x"]}
+    assert choose_gpus(GpuRequest.parse("1"), (A, B, C), held, share=True) == (B.uuid,)
+    assert choose_gpus(GpuRequest.parse("3"), (A, B, C), held, share=True) == (A.uuid, B.uuid, C.uuid)
+    assert choose_gpus(GpuRequest.parse("auto"), (BUSY_A, B), held, share=True) == (A.uuid, B.uuid)
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus", "said"),
+    [
+        ("auto", (A, B), ()),
+        ("1", (BUSY_A, B), ("Left to the programs that use it: GPU 0 (1 process, 20 GB)",)),
+        ("auto", (BUSY_A,), ("Other programs use GPU 0 (1 process, 20 GB) too",)),
+        ("device=0", (BUSY_A, B), ("Other programs use GPU 0",)),
+        ("device=1", (BUSY_A, B), ()),
+        ("all", MIG, ("A process computes on one MIG instance alone",)),
+        ("1", MIG, ()),
+    ],
+)
+def test_what_others_use_is_said_in_one_line(text: str, gpus: tuple[HostGpu, ...], said: tuple[str, ...]) -> None:
+    request = GpuRequest.parse(text)
+    lines = remarks(request, gpus, {}, choose_gpus(request, gpus, {}))
+    assert len(lines) == len(said)
+    assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
+
+
+@pytest.mark.parametrize("text", ["0,GPU-aaaaaaaa-0000", "GPU-AAAAAAAA-0000,0"])
+def test_a_gpu_named_by_number_and_by_uuid_is_named_twice(text: str) -> None:
+    with pytest.raises(UsageError, match=r"names GPU 0 .* twice"):
+        choose_gpus(GpuRequest.parse(text), (A, B), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "next_step"), [("GPU-aaaaaaab-0000", f"Did you mean {A.uuid}"), ("7", "launcher gpus")]
+)
+def test_a_gpu_that_is_not_there_gets_a_suggestion(text: str, next_step: str) -> None:
+    with pytest.raises(UsageError, match="present: 0, 1") as caught:
+        choose_gpus(GpuRequest.parse(f"0,{text}"), (A, B), {})
+    assert next_step in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [
+        (" 0 , 1 ", ("0", "1")),
+        ("device=0,1", ("0", "1")),
+        ('"device=0,1"', ("0", "1")),
+        ("0:1", ("0:1",)),
+        ("MIG-aaaaaaaa-0000-0000-0000-000000000000", ("MIG-aaaaaaaa-0000-0000-0000-000000000000",)),
+    ],
+)
+def test_forms_of_naming_gpus(text: str, devices: tuple[str, ...]) -> None:
+    assert GpuRequest.parse(text).devices == devices
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("0:1", MIG[1:]), ("device=0", MIG), ("GPU-cccc", MIG), (MIG[0].uuid, MIG[:1]), ("1", MIG[:1]), ("auto", MIG)],
+)
+def test_instances_are_named_by_number_uuid_or_card(text: str, chosen: tuple[HostGpu, ...]) -> None:
+    assert choose_gpus(GpuRequest.parse(text), MIG, {}) == tuple(gpu.uuid for gpu in chosen)
+
+
+def test_a_card_in_mig_mode_is_replaced_by_its_instances() -> None:
+    divided = NvmlDevice(
+        0, "GPU-cccc", "A100", mig=True, usage=GpuUsage(instances=(MigInstance(3, "MIG-x", "A100 MIG 1g.5gb"),))
+    )
+    assert attachable(Nvml(devices=(divided, NvmlDevice(1, "GPU-b", "A100")))) == (
+        HostGpu(0, "MIG-x", "A100 MIG 1g.5gb", 3, "GPU-cccc"),
+        HostGpu(1, "GPU-b", "A100"),
+    )
+    with pytest.raises(NotReadyError, match="MIG mode and has no instance"):
+        attachable(Nvml(devices=(replace(divided, usage=GpuUsage()),)))
+
+
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        (None, ""),
+        (GpuUsage(memory_used=1 << 30, processes=()), ""),
+        (GpuUsage(memory_used=3 << 30, processes=()), "3.2 GB"),
+        (GpuUsage(memory_used=1 << 30, processes=(GpuProcess(1, None, compute=False),)), ""),
+        (GpuUsage(memory_used=1 << 30, processes=(GpuProcess(1), GpuProcess(2))), "2 processes, 1.1 GB"),
+    ],
+)
+def test_a_card_is_in_use_by_computing_or_by_memory(usage: GpuUsage | None, words: str) -> None:
+    assert used_by(NvmlDevice(0, "GPU-a", "H100", usage=usage)) == words
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("0", "1", "GPU-a", "GPU-b", "all"), ["0", "1"]),
+        (("0:0", "0:1", "1", "MIG-x", "all"), ["0:0", "0:1", "1"]),
+        (("all",), []),
+    ],
+)
+def test_the_engines_specifications_name_each_gpu_once(names: tuple[str, ...], numbers: list[str]) -> None:
+    info = EngineInfo("28", cdi_devices=tuple(f"nvidia.com/gpu={name}" for name in names))
+    assert [gpu.number for gpu in specified(info)] == numbers
+
+
+def test_specifications_without_numbers_name_gpus_by_uuid() -> None:
+    info = EngineInfo("28", cdi_devices=("nvidia.com/gpu=GPU-a", "nvidia.com/gpu=all"))
+    assert [gpu.uuid for gpu in specified(info)] == ["GPU-a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "devices"),
+    [(("0:0", "0:1", "all"), ("nvidia.com/gpu=0:1",)), ((MIG[1].uuid, "all"), (f"nvidia.com/gpu={MIG[1].uuid}",))],
+)
+def test_an_instance_is_attached_by_the_name_its_specification_has(
+    names: tuple[str, ...], devices: tuple[str, ...]
+) -> None:
+    info = EngineInfo("28", runtimes=("nvidia",), cdi_devices=tuple(f"nvidia.com/gpu={name}" for name in names))
+    ways = devices_to_try(GpuRequest.parse("0:1"), "card", info, MIG, {}, share=False)
+    assert [way.attachment for way in ways] == [
+        Attachment("cdi", devices),
+        Attachment("device-request", (MIG[1].uuid,)),
+        Attachment("runtime", (MIG[1].uuid,)),
+    ]
+    assert ways[0].gpus == (MIG[1].uuid,)
+
+
+def proof(*uuids: str) -> ExecResult:
+    return ExecResult(0, json.dumps({"gpus": [{"uuid": uuid} for uuid in uuids]}), "")
+
+
+def test_of_several_instances_a_process_sees_one_of_those_attached() -> None:
+    judge_proof(proof(MIG[1].uuid), [gpu.uuid for gpu in MIG])
+    judge_proof(proof("GPU-by-an-older-driver"), [gpu.uuid for gpu in MIG])
+    with pytest.raises(NotReadyError, match="MIG instance"):
+        judge_proof(proof("MIG-cccccccc-0000-0000-0000-000000000000"), [gpu.uuid for gpu in MIG])
+    with pytest.raises(NotReadyError, match="has none"):
+        judge_proof(proof(), ["0:1"])
+
+
+def test_training_starts_one_process_a_card_and_one_for_instances() -> None:
+    assert (ranks(("GPU-a", "GPU-b")), ranks([gpu.uuid for gpu in MIG]), ranks(())) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(("text", "same"), [("device=0", True), (A.uuid, True), ("device=1", False), ("0,1", False)])
+def test_an_existing_environment_is_compared_by_which_gpus_the_names_mean(text: str, same: bool) -> None:
+    found = {labels.DEVICE: "gpu", labels.GPUS: json.dumps([A.uuid])}
+    if same:
+        refuse_other_device("demo", found, GpuRequest.parse(text), True, lambda: (A, B))
+        return
+    with pytest.raises(ConflictError, match="environment demo runs on"):
+        refuse_other_device("demo", found, GpuRequest.parse(text), True, lambda: (A, B))
