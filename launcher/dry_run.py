@@ -10,6 +10,7 @@ from launcher.images import choose_image
 from launcher.plan import FIRST_PORTS
 from launcher.ports import candidate_ports, checked_port
 from launcher.provision import with_port
+from launcher.reach import free_on_engine
 from launcher.spec import UpRequest
 from launcher.up import examine_device, make_plans
 
@@ -18,6 +19,7 @@ def dry_run(context: Context, request: UpRequest) -> dict[str, Any]:
     """The plan as an object; `alternatives` are the other ways in which the GPUs would be attached."""
     decision = examine_device(context, request)
     plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
-    port = checked_port(request.port) or next(candidate_ports(FIRST_PORTS[request.mode], ()))
+    free = free_on_engine(context)
+    port = checked_port(request.port, free) or next(candidate_ports(FIRST_PORTS[request.mode], (), free=free))
     first, *others = [asdict(with_port(plan, port)) for plan, _ in plans]
     return {"container": first, "alternatives": [plan["attachment"] for plan in others]}

@@ -18,6 +18,8 @@ class EngineInfo:
     cdi_devices: tuple[str, ...] = ()
     memory_bytes: int = 0
     rootless: bool = False
+    podman: bool = False
+    processors: int = 0
     local: bool = True
 
 

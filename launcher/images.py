@@ -33,7 +33,9 @@ def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: 
             _stack(stack_name),
             target,
             context.progress,
-            docker_host=context.endpoint.url,
+            docker_host=context.client_endpoint.url,
+            tls=tuple(context.endpoint.docker_arguments()[2:]),
+            remote=not context.endpoint.local,
             consent=context.consent is True,
         )
 

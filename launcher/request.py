@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from launcher import places
 from launcher.context import Context
-from launcher.host_paths import project_directory
 from launcher.ports import valid_port
 from launcher.spec import (
     BindMount,
@@ -22,8 +22,9 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     """Raises UsageError with the first thing that is wrong; nothing has been touched then."""
     mode = options.get("mode")
     gpus = GpuRequest.parse(options["gpus"])
-    project = project_directory(options["project"], context.home, context.checkout)
-    mounts = tuple(BindMount.parse(text, context.home) for text in options["mounts"])
+    sync = bool(options.get("sync"))
+    project = places.project(context, options["project"], sync)
+    mounts = tuple(BindMount.parse(text, lambda path: places.mount(context, path)) for text in options["mounts"])
     return UpRequest(
         name=environment_name(options["name"], project, mode or "train"),
         mode=Mode(mode or "jupyter"),
@@ -35,4 +36,5 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
         stack=options["stack"],
         skip_check=options["skip_check"],
         share=options["share"],
+        sync=sync,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from launcher.errors import UsageError
-from launcher.host_paths import checked_host_path
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}[a-z0-9]")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -75,8 +75,10 @@ class BindMount:
     read_only: bool = False
 
     @classmethod
-    def parse(cls, text: str, home: Path) -> BindMount:
-        """Read HOST[:CONTAINER][:ro]; raises UsageError when the host path is missing or too powerful."""
+    def parse(cls, text: str, checked: Callable[[str], Path]) -> BindMount:
+        """Read HOST[:CONTAINER][:ro]; `checked` resolves the host path, and raises UsageError where it is missing or
+        too powerful.
+        """
         parts = text.split(":")
         read_only = len(parts) > 1 and parts[-1] in ("ro", "rw")
         options = parts.pop() if read_only else "rw"
@@ -84,7 +86,7 @@ class BindMount:
             raise UsageError(
                 f"--mount {text!r} is not HOST[:CONTAINER][:ro]", "Example: --mount /datasets/imagenet:/imagenet:ro"
             )
-        host = checked_host_path(parts[0], home, "--mount")
+        host = checked(parts[0])
         asked = parts[1] if len(parts) == 2 else f"/mnt/{host.name}"
         container = "/" + os.path.normpath(asked).lstrip("/")
         if not asked.startswith("/") or container in RESERVED_CONTAINER_PATHS:
@@ -152,3 +154,4 @@ class UpRequest:
     stack: str | None = None
     skip_check: bool = False
     share: bool = False
+    sync: bool = False
