@@ -53,7 +53,8 @@ class Context:
             return None
         from launcher.remote.connection import open_engine
 
-        return open_engine(self.endpoint.url, self.environ, self.state)
+        with self.endpoint.named():
+            return open_engine(self.endpoint.url, self.environ, self.state)
 
     @cached_property
     def client_endpoint(self) -> Endpoint:
@@ -70,7 +71,8 @@ class Context:
         state = EngineState.ANSWERS if self.remote else ask_engine(self.endpoint.url).state
         if obstacle := socket_obstacle(state, self.endpoint.url, self.endpoint.source):
             raise obstacle
-        return DockerEngine.connect(self.endpoint, self.client_endpoint.url)
+        with self.endpoint.named():
+            return DockerEngine.connect(self.endpoint, self.client_endpoint.url)
 
     @cached_property
     def checkout(self) -> Path | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from launcher.errors import NotReadyError, UsageError
+from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.host import home_directory
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
@@ -51,6 +52,18 @@ class Endpoint:
         if self.local:
             return "this machine"
         return self.url.partition("://")[2].split("/")[0].rpartition("@")[2].partition(":")[0]
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Add to a failure to reach the engine which one was meant and by what; the usual one needs no such words."""
+        try:
+            yield
+        except LauncherError as error:
+            if self.source == "default" or self.source in error.cause:
+                raise
+            raise type(error)(
+                f"{error.cause} (engine {self.url}, by {self.source})", error.next_step, cause_id=error.cause_id
+            ) from error
 
     def docker_arguments(self) -> list[str]:
         """Options that make the docker command talk to this engine."""

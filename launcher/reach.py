@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from launcher.access import ssh
 from launcher.context import Context
 from launcher.environments import Environment
-from launcher.errors import LauncherError
+from launcher.errors import LauncherError, UsageError
 from launcher.ports import is_free
 from launcher.remote.tunnel import Tunnel
 
@@ -18,6 +18,15 @@ def local_port(context: Context, environment: Environment) -> int:
     """The port on this machine's loopback that leads to the environment; a dead tunnel is made anew."""
     tunnel = _tunnel(context, environment.name)
     return tunnel.open(environment.port) if tunnel else environment.port
+
+
+def refuse_name(context: Context, name: str) -> None:
+    """Raises UsageError for an environment that is called as the machine it is reached through: ssh would loop."""
+    if not context.endpoint.local and name == context.endpoint.place:
+        raise UsageError(
+            f"{name} is the machine that the engine is on, so no environment can have that name",
+            "Choose another: launcher up NAME ...",
+        )
 
 
 def close(context: Context, name: str) -> None:
@@ -52,9 +61,11 @@ def proxy_command(context: Context) -> str | None:
     remote = context.remote
     if remote is not None:
         host, options = remote.master.host, ("-S", str(remote.master.control), "-o", "ControlMaster=no")
-        return "exec " + shlex.join(host.arguments(*options, "-W", "%h:%p")).replace("'%h:%p'", "%h:%p")
+        # A percent sign of a path would be a token of ssh's own.
+        words = [word.replace("%", "%%") for word in host.arguments(*options)]
+        return shlex.join([words[0], "-W", "%h:%p", *words[1:]])
     if not context.endpoint.local:
-        return f"exec ssh -W %h:%p -- {shlex.quote(context.endpoint.place)}"
+        return f"ssh -W %h:%p -- {shlex.quote(context.endpoint.place)}"
     return None
 
 

@@ -46,6 +46,7 @@ ATTEMPTS = 16
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
     """Start the environment, or repair the one that is there; returns when it can be used."""
+    reach.refuse_name(context, request.name)
     decision = examine_device(context, request)
     with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
         ensure_engine(context.progress, consent=context.consent)

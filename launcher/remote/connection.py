@@ -83,6 +83,7 @@ def open_engine(url: str, environ: Mapping[str, str], state: State) -> RemoteEng
         return RemoteEngine(master, far, socket)
     try:
         master.open()
+        tidy(socket.parent)
         said = master.run(WHO_AND_WHERE)
         far = _understood(host, said)
         there = engine_socket(host, far)
@@ -93,6 +94,7 @@ def open_engine(url: str, environ: Mapping[str, str], state: State) -> RemoteEng
     except LauncherError:
         # A login that was refused the socket keeps its groups: the next try needs a new one.
         master.close()
+        socket.unlink(missing_ok=True)
         tidy(socket.parent)
         raise
     write_atomically(_facts_file(socket), said.encode(errors="surrogateescape"))

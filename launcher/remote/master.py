@@ -88,7 +88,10 @@ class Master:
         """The first bytes that 127.0.0.1:PORT there says; empty where nothing answers."""
         argv = ["ssh", *CONTROL_ONLY, "-S", str(self.control), "-W", f"127.0.0.1:{port}", "--", self.host.host]
         here, there = socket.socketpair()
-        with here, subprocess.Popen(argv, stdin=there.fileno(), stdout=there.fileno(), stderr=subprocess.DEVNULL) as process:
+        with (
+            here,
+            subprocess.Popen(argv, stdin=there.fileno(), stdout=there.fileno(), stderr=subprocess.DEVNULL) as process,
+        ):
             there.close()
             here.settimeout(seconds)
             try:

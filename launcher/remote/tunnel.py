@@ -85,7 +85,8 @@ class Tunnel:
     def forget(self) -> None:
         """End it, and forget its port."""
         self.close()
-        self._record.unlink(missing_ok=True)
+        for path in (self._record, self._record.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
