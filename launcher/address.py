@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from launcher import reach
 from launcher.access import jupyter, keys, ssh, vscode
 from launcher.access.laptop import laptop_instructions
 from launcher.context import Context
@@ -18,22 +19,27 @@ def address_of(context: Context, environment: Environment) -> EnvironmentResult:
     access = ssh.SshAccess(context.state, context.home)
     url = address = None
     if environment.mode == "jupyter":
-        url = jupyter.url(environment.port, read_token(context, environment))
+        url = jupyter.url(reach.local_port(context, environment), read_token(context, environment))
     else:
         public = _read(context, environment, "ssh_host_ed25519_key.pub").decode()
         keys.client_key(context.state)
-        access.write(environment.name, environment.port, public)
+        access.write(environment.name, environment.port, public, reach.proxy_command(context))
         address = SshAddress(environment.name, access.command(environment.name), vscode.command(environment.name))
-    remote = laptop_instructions(environment.mode, environment.name, environment.port, context.environ, access)
+    remote = reach.instructions(context, environment.mode, environment.port)
+    if context.endpoint.local:
+        remote = laptop_instructions(environment.mode, environment.name, environment.port, context.environ, access)
     return EnvironmentResult(environment, url=url, ssh=address, remote=remote)
 
 
 def usable_check(context: Context, environment: Environment) -> Callable[[], bool]:
     """A question to ask until it is true: does JupyterLab accept the token, does sshd greet?"""
+    greets = reach.answers(context, environment)
+    if greets is None:
+        return lambda: reach.healthy(context, environment)
     if environment.mode == "ssh":
-        return lambda: ssh.banner(environment.port)
-    token = read_token(context, environment)
-    return lambda: jupyter.answers(environment.port, token)
+        return greets
+    token, port = read_token(context, environment), reach.local_port(context, environment)
+    return lambda: jupyter.answers(port, token)
 
 
 def read_token(context: Context, environment: Environment) -> str:

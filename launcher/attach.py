@@ -70,7 +70,8 @@ def attachments(
     if not ways:
         raise NotReadyError(
             "the engine cannot pass GPUs through: the NVIDIA Container Toolkit is not installed or not configured",
-            "Run: launcher setup   (or nvidia-ctk runtime configure --runtime=docker, then restart Docker)",
+            ("Run: " if info.local else "On the engine's machine, run: ")
+            + "launcher setup   (or nvidia-ctk runtime configure --runtime=docker, then restart Docker)",
             cause_id="container-no-gpu-runtime",
         )
     return tuple(ways)

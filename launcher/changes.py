@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envcheck.probes.hardware import probe_hardware
-from launcher import labels
+from launcher import labels, reach
 from launcher.consent import ask
 from launcher.context import Context
 from launcher.device import DeviceDecision, decide_device, system_root
@@ -64,14 +64,14 @@ def change_of(context: Context, request: UpRequest, existing: Container, decisio
 def changed_request(context: Context, request: UpRequest, existing: Container, change: Change) -> UpRequest:
     """What to make instead of `existing`: on its port, or on the one that was asked for."""
     # A request without settings was not made from options: it says itself what it wants.
-    chosen = with_settings(request, change.settings, context.home) if change.settings else request
+    chosen = with_settings(context, request, change.settings) if change.settings else request
     return replace(chosen, port=chosen.port or int(existing.labels[labels.PORT]))
 
 
 def agree_to_change(context: Context, request: UpRequest, existing: Container, change: Change) -> None:
     """Say what differs and what ends, and ask; raises ConflictError when nobody is there, or another port is taken."""
     if any(difference.name == "port" for difference in change.differences):
-        checked_port(changed_request(context, request, existing, change).port)
+        checked_port(changed_request(context, request, existing, change).port, reach.free_on_engine(context))
     for difference in change.differences:
         context.progress.say(difference.line())
     if existing.state == "running":

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launcher.endpoint import Endpoint, resolve_endpoint
 from launcher.engine import Engine
 from launcher.host import home_directory, owner_uid
 from launcher.progress import Progress
 from launcher.state import State
+
+if TYPE_CHECKING:
+    from launcher.remote.connection import RemoteEngine
 
 
 @dataclass
@@ -31,7 +35,8 @@ class Context:
 
     @cached_property
     def owner(self) -> int:
-        return owner_uid(self.environ)
+        """The uid whose environments are meant; over ssh:// the one we are there: this machine's means nothing."""
+        return self.remote.far.uid if self.remote else owner_uid(self.environ)
 
     @cached_property
     def state(self) -> State:
@@ -42,16 +47,32 @@ class Context:
         return resolve_endpoint(self.environ)
 
     @cached_property
+    def remote(self) -> RemoteEngine | None:
+        """The engine's machine where it is another, reached by ssh; raises NotReadyError or TimedOutError."""
+        if not self.endpoint.ssh:
+            return None
+        from launcher.remote.connection import open_engine
+
+        with self.endpoint.named():
+            return open_engine(self.endpoint.url, self.environ, self.state)
+
+    @cached_property
+    def client_endpoint(self) -> Endpoint:
+        """Where programs on this machine connect: over ssh:// the forwarded socket."""
+        return replace(self.endpoint, url=self.remote.url) if self.remote else self.endpoint
+
+    @cached_property
     def engine(self) -> Engine:
         from launcher.docker_engine import DockerEngine
         from launcher.setup.obstacles import socket_obstacle
-        from launcher.setup.probe import ask_engine
+        from launcher.setup.probe import EngineState, ask_engine
 
         # One short question first: the SDK would wait half a minute for an engine that hangs.
-        state = ask_engine(self.endpoint.url).state
+        state = EngineState.ANSWERS if self.remote else ask_engine(self.endpoint.url).state
         if obstacle := socket_obstacle(state, self.endpoint.url, self.endpoint.source):
             raise obstacle
-        return DockerEngine.connect(self.endpoint)
+        with self.endpoint.named():
+            return DockerEngine.connect(self.endpoint, self.client_endpoint.url)
 
     @cached_property
     def checkout(self) -> Path | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from envcheck.facts import Hardware
 from envcheck.probes.hardware import probe_hardware
-from launcher.errors import NotReadyError
+from launcher.endpoint import resolve_endpoint
+from launcher.errors import LauncherError, NotReadyError
 
 SAID_VARIABLE = "GPU_LAUNCHER_DEVICE_SAID"
 ASKED_FOR_CPU = "asked for with --gpus none"
@@ -42,6 +43,26 @@ def decide_device(kind: str, hardware: Hardware) -> DeviceDecision:
     if kind != "auto":
         return DeviceDecision(True, f"asked for with --gpus; {seen}", card)
     return DeviceDecision(card, seen, card)
+
+
+def decide_far_device(kind: str, place: str, card: tuple[str, ...] | None, offered: bool) -> DeviceDecision:
+    """As decide_device for an engine on another machine: the card of this one decides nothing.
+
+    `card` is what shows an NVIDIA card there, None where nobody can look; `offered` says that the engine has the
+    nvidia runtime or a CDI device.
+    """
+    if kind == "none":
+        return DeviceDecision(False, f"{ASKED_FOR_CPU}, on {place}", bool(card))
+    if card is None:
+        seen = f"the engine on {place} offers {'' if offered else 'no '}NVIDIA GPUs"
+        gpu = offered
+    else:
+        seen = f"NVIDIA card found on {place}: {card[0]}" if card else f"no NVIDIA card found on {place}"
+        # A runtime without a card is a leftover; a CDI spec that names devices may be all there is (WSL, a container).
+        gpu = bool(card)
+    if kind != "auto":
+        return DeviceDecision(True, f"asked for with --gpus; {seen}", gpu)
+    return DeviceDecision(gpu, seen, gpu)
 
 
 def system_root(environ: Mapping[str, str]) -> Path:
@@ -86,11 +107,16 @@ def main() -> None:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if not own or own[0] not in ("up", "train") or {"-h", "--help"} & set(own):
         return
+    try:
+        if not resolve_endpoint(os.environ).local:
+            return  # Another machine's card decides, and the launcher proper asks it.
+    except LauncherError:
+        return  # Said by the launcher proper, in full.
     root = system_root(os.environ)
     hardware = probe_hardware(root)
     decision = decide_device(_requested_kind(own), hardware)
     print(decision.line(), file=sys.stderr, flush=True)
-    if os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") and "--skip-check" not in own:
+    if "--skip-check" not in own:
         try:
             refuse_broken_driver(decision, hardware, root)
         except NotReadyError as error:

@@ -17,7 +17,7 @@ from launcher.container_config import container_config
 from launcher.container_copy import copied_config
 from launcher.container_rows import inspected_container, listed_container
 from launcher.docker_storage import DockerStorage
-from launcher.endpoint import Endpoint
+from launcher.endpoint import Endpoint, TlsFiles
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.engine_errors import engine_error
 from launcher.errors import ConflictError, LauncherError
@@ -35,10 +35,15 @@ class DockerEngine(DockerStorage):
         self._endpoint = endpoint
 
     @classmethod
-    def connect(cls, endpoint: Endpoint, timeout: int = TIMEOUT_SECONDS) -> DockerEngine:
-        """Raises NotReadyError or TimedOutError with the cause when no engine answers there."""
+    def connect(cls, endpoint: Endpoint, url: str | None = None, timeout: int = TIMEOUT_SECONDS) -> DockerEngine:
+        """Raises NotReadyError or TimedOutError with the cause when no engine answers there.
+
+        `url` is where to connect when that differs from the endpoint's: the forwarded socket of an ssh:// engine.
+        """
         with uninterrupted(), translated(endpoint.url):
-            client = docker.APIClient(base_url=endpoint.url, version="auto", timeout=timeout, use_ssh_client=True)
+            client = docker.APIClient(
+                base_url=url or endpoint.url, version="auto", timeout=timeout, tls=tls_config(endpoint.tls)
+            )
         return cls(client, endpoint)
 
     def info(self) -> EngineInfo:
@@ -55,8 +60,10 @@ class DockerEngine(DockerStorage):
             cdi_directories=directories,
             cdi_devices=devices,
             memory_bytes=raw.get("MemTotal", 0),
+            # Podman says so in fields of its own: https://docs.podman.io/en/latest/_static/api.html
+            rootless=bool(raw.get("Rootless")) or any("rootless" in o for o in raw.get("SecurityOptions") or ()),
+            podman="BuildahVersion" in raw,
             processors=raw.get("NCPU", 0),
-            rootless=any("rootless" in option for option in raw.get("SecurityOptions") or ()),
             local=self._endpoint.local,
         )
 
@@ -239,6 +246,15 @@ class DockerEngine(DockerStorage):
     def _interruptible(self) -> Iterator[None]:
         with translated(self._endpoint.url):
             yield
+
+
+def tls_config(files: TlsFiles | None) -> docker.tls.TLSConfig | bool:
+    """The SDK's form of an endpoint's TLS files; False without."""
+    if files is None:
+        return False
+    pair = (str(files.certificate), str(files.key)) if files.certificate and files.key else None
+    ca = str(files.ca) if files.ca else None
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=files.verify)
 
 
 @contextmanager

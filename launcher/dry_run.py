@@ -10,6 +10,7 @@ from launcher.images import choose_image
 from launcher.plan import FIRST_PORTS
 from launcher.ports import candidate_ports, checked_port
 from launcher.provision import with_port
+from launcher.reach import free_on_engine
 from launcher.spec import UpRequest
 from launcher.up import examine_device, make_plans
 
@@ -19,6 +20,7 @@ def dry_run(context: Context, request: UpRequest) -> dict[str, Any]:
     decision = examine_device(context, request)
     image = choose_image(request.mode.value, request.stack, request.apt, request.pip)
     plans = make_plans(context, request, decision, image)
-    port = checked_port(request.port) or next(candidate_ports(FIRST_PORTS[request.mode], ()))
+    free = free_on_engine(context)
+    port = checked_port(request.port, free) or next(candidate_ports(FIRST_PORTS[request.mode], (), free=free))
     first, *others = [asdict(with_port(plan, port)) for plan, _ in plans]
     return {"container": first, "restart": request.restart, "alternatives": [plan["attachment"] for plan in others]}

@@ -21,6 +21,7 @@ class EngineInfo:
     memory_bytes: int = 0
     processors: int = 0
     rootless: bool = False
+    podman: bool = False
     local: bool = True
 
 

@@ -25,6 +25,7 @@ class Said:
 
 
 SETUP = "Run: launcher setup   (it installs and configures the NVIDIA Container Toolkit)"
+START = "Start it (sudo systemctl start docker), or set one up: launcher setup"
 # Where envcheck's catalogue, which does not know that a launcher asked, would say less. By cause id.
 CAUSES = {
     "container-no-gpu-runtime": Said(
@@ -93,6 +94,16 @@ MESSAGES = (
         ),
     ),
     (
+        r"certificate verify failed|CERTIFICATE_VERIFY_FAILED|SSLError|HTTP request to an HTTPS server|"
+        r"alert (bad|unknown|certificate)|tlsv1[23]? alert",
+        Said(
+            NotReadyError,
+            "the engine's TLS certificate, or ours, is not accepted",
+            "Check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH or the Docker context; set DOCKER_TLS_VERIFY=1.",
+            UNREACHABLE,
+        ),
+    ),
+    (
         r"timed out|TimeoutError",
         Said(
             TimedOutError,
@@ -107,7 +118,7 @@ MESSAGES = (
         Said(
             NotReadyError,
             "cannot reach a Docker engine",
-            "Start it (sudo systemctl start docker), or set one up: launcher setup",
+            START,
             UNREACHABLE,
         ),
     ),
@@ -142,7 +153,10 @@ def known_error(message: str, where: str = "") -> LauncherError | None:
 
 def _error(said: Said, cause_id: str | None, where: str) -> LauncherError:
     at = f" at {where}" if where and cause_id in (UNREACHABLE, "docker-permission-denied") else ""
-    return said.error(said.cause + at, said.next_step, cause_id=cause_id)
+    next_step = said.next_step
+    if said.next_step is START and where and not where.startswith("unix://"):
+        next_step = "See whether it runs and can be reached from here, or use another: unset DOCKER_HOST DOCKER_CONTEXT"
+    return said.error(said.cause + at, next_step, cause_id=cause_id)
 
 
 def engine_error(message: str, where: str = "") -> LauncherError:

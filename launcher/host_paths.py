@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from launcher.errors import UsageError
 
@@ -46,6 +46,15 @@ def checked_host_path(text: str, home: Path, option: str, base: Path | None = No
             f"{option}: {text} would hand the machine to the container", "Mount a directory of your own instead."
         )
     return path
+
+
+def refuse_far_path(path: PurePosixPath, home: PurePosixPath, described: str, place: str) -> None:
+    """Raises UsageError for what would hand over another machine: `path` and the user's `home` there."""
+    sensitive = str(path) in SENSITIVE_DIRECTORIES or any(path.is_relative_to(tree) for tree in SYSTEM_TREES)
+    if sensitive or path.name in ENGINE_SOCKETS:
+        raise UsageError(f"{described} would hand {place} to the container", "Give a directory of your own there.")
+    if home.is_relative_to(path):
+        raise UsageError(f"{described} holds your home directory on {place}", "Give a directory inside it.")
 
 
 def expanded(text: str) -> Path:

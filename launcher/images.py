@@ -64,7 +64,9 @@ def _ensure_base(context: Context, reference: str, source: str, target: str, sta
             _stack(stack_name),
             target,
             context.progress,
-            docker_host=context.endpoint.url,
+            docker_host=context.client_endpoint.url,
+            tls=tuple(context.endpoint.docker_arguments()[2:]),
+            remote=not context.endpoint.local,
             consent=context.consent is True,
         )
 

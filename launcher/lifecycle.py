@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from launcher import labels
+from launcher import labels, reach
 from launcher.access.ssh import SshAccess
 from launcher.address import address_of, usable_check
 from launcher.context import Context
@@ -53,6 +53,7 @@ def stop(context: Context, environment: Environment) -> None:
     """Stop the container and keep it; harmless when it is stopped."""
     if environment.state not in ("stopped", "down"):
         context.engine.stop(environment.engine_name)
+    reach.close(context, environment.name)
 
 
 def start(
@@ -104,6 +105,7 @@ def _usable(context: Context, environment: Environment, skip_check: bool) -> Env
 
 def down(context: Context, environment: Environment) -> None:
     """Remove container and network; the volumes, and with them home, token and host key, stay."""
+    reach.close(context, environment.name)
     context.engine.remove(environment.engine_name)
     context.engine.remove(labels.set_aside_name(environment.engine_name))
     context.engine.remove_network(environment.engine_name)
@@ -132,3 +134,4 @@ def remove(context: Context, environment: Environment, volumes: list[Volume]) ->
     for volume in volumes:
         context.engine.remove_volume(volume.name)
     SshAccess(context.state, context.home).forget(environment.name)
+    reach.forget(context, environment.name, last=not list_environments(context.engine, environment.owner))

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from launcher.errors import ConflictError, UsageError
 
 ATTEMPTS = 200
 
 
-def candidate_ports(first: int, taken: Iterable[int], preferred: int | None = None) -> Iterator[int]:
+def candidate_ports(
+    first: int, taken: Iterable[int], preferred: int | None = None, free: Callable[[int], bool] | None = None
+) -> Iterator[int]:
     """Free ports from `first` upwards, the `preferred` one (used last time) before them.
 
-    Another process may take one before the engine does: the caller tries the next.
+    `free` judges a port where this machine is not the one that will listen. Another process may take one before the
+    engine does: the caller tries the next.
     """
-    avoided = set(taken)
-    if preferred and is_free(preferred):
+    avoided, free = set(taken), free or is_free
+    if preferred and free(preferred):
         yield preferred
     for port in range(first, first + ATTEMPTS):
-        if port not in avoided and port != preferred and is_free(port):
+        if port not in avoided and port != preferred and free(port):
             yield port
 
 
@@ -45,10 +48,10 @@ def valid_port(port: int | None, where: str = "--port") -> int | None:
     return port
 
 
-def checked_port(port: int | None) -> int | None:
+def checked_port(port: int | None, free: Callable[[int], bool] = is_free) -> int | None:
     """Raises UsageError for a port nobody can publish, ConflictError for one in use."""
     valid_port(port)
-    if port is not None and not is_free(port):
+    if port is not None and not free(port):
         raise ConflictError(
             f"port {port} is in use by another program",
             "Choose another with --port N, or leave --port out.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from launcher import labels
+from launcher import labels, places
 from launcher.context import Context
 from launcher.errors import LauncherError, UsageError
-from launcher.host_paths import project_directory
 from launcher.settings import values
 from launcher.settings.resolve import resolve
 from launcher.settings.setting import Settings
@@ -21,8 +21,9 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
 
     `options` are a verb's, by the parameters of settings.keys; a setting that the verb has no option for is left out.
     """
-    project = project_directory(options["project"], context.home, context.checkout)
-    settings = resolve(context.environ, context.home, project, options)
+    sync = bool(options.get("sync"))
+    project = places.project(context, options["project"], sync)
+    settings = resolve(context.environ, context.home, partial(places.mount, context), project, options)
     mode = text_of(settings, "mode")
     named = text_of(settings, "name")
     if mode is None and named is not None and "mode" in options:
@@ -30,7 +31,7 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     if mode is None and "mode" in options:
         raise UsageError("no --mode was given", "Add --mode jupyter or --mode ssh. See: launcher up --help")
     name = environment_name(named, project, mode or "train")
-    return with_settings(UpRequest(name, Mode(mode or "jupyter"), project), settings, context.home)
+    return with_settings(context, UpRequest(name, Mode(mode or "jupyter"), project, sync=sync), settings)
 
 
 def _recorded_mode(context: Context, name: str) -> str | None:
@@ -43,15 +44,16 @@ def _recorded_mode(context: Context, name: str) -> str | None:
     return None
 
 
-def with_settings(request: UpRequest, settings: Settings, home: Path) -> UpRequest:
-    """`request`'s name, mode and project, with everything else as `settings` say."""
+def with_settings(context: Context, request: UpRequest, settings: Settings) -> UpRequest:
+    """`request`'s name, mode, project and sync, with everything else as `settings` say."""
     memory, cpus, shm, pids, port = (text_of(settings, key) for key in ("memory", "cpus", "shm-size", "pids", "port"))
     return UpRequest(
         name=request.name,
         mode=request.mode,
         project=request.project,
+        sync=request.sync,
         gpus=GpuRequest.parse(text_of(settings, "gpus") or "auto"),
-        mounts=tuple(BindMount.parse(text, home) for text in texts_of(settings, "mounts")),
+        mounts=tuple(BindMount.parse(text, partial(places.mount, context)) for text in texts_of(settings, "mounts")),
         port=int(port) if port else None,
         variables=tuple((s.item, s.text) for s in settings.values() if s.key.name == "env"),
         stack=text_of(settings, "stack"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import UsageError
-from launcher.host_paths import checked_host_path
 
 if TYPE_CHECKING:
     from launcher.settings.setting import Setting
@@ -71,6 +71,11 @@ class GpuRequest:
         return self.kind
 
 
+# (path as given, where it was given, what a relative one starts from) -> the path on the engine's machine.
+# Raises UsageError where it is missing or would hand over the machine.
+HostPath = Callable[[str, str, "Path | None"], Path]
+
+
 @dataclass(frozen=True, slots=True)
 class BindMount:
     """A host directory or file at an absolute path in the container."""
@@ -80,10 +85,10 @@ class BindMount:
     read_only: bool = False
 
     @classmethod
-    def parse(cls, text: str, home: Path, where: str = "--mount", base: Path | None = None) -> BindMount:
+    def parse(cls, text: str, host_path: HostPath, where: str = "--mount", base: Path | None = None) -> BindMount:
         """Read HOST[:CONTAINER][:ro], a relative HOST from `base` (None: the current directory).
 
-        Raises UsageError, naming `where` the text stands, when the host path is missing or too powerful.
+        Raises UsageError, naming `where` the text stands, also where `host_path` refuses the host path.
         """
         parts = text.split(":")
         read_only = len(parts) > 1 and parts[-1] in ("ro", "rw")
@@ -92,7 +97,7 @@ class BindMount:
             raise UsageError(
                 f"{where} {text!r} is not HOST[:CONTAINER][:ro]", "Example: --mount /datasets/imagenet:/imagenet:ro"
             )
-        host = checked_host_path(parts[0], home, where, base)
+        host = host_path(parts[0], where, base)
         asked = parts[1] if len(parts) == 2 else f"/mnt/{host.name}"
         container = "/" + os.path.normpath(asked).lstrip("/")
         if not asked.startswith("/") or container in RESERVED_CONTAINER_PATHS:
@@ -182,3 +187,4 @@ class UpRequest:
     pids: int | None = None
     restart: str = "unless-stopped"
     settings: tuple[Setting, ...] = ()
+    sync: bool = False

@@ -23,7 +23,7 @@ def docker_command(context: Context) -> list[str]:
     )
     if program is None:
         raise NotReadyError("the docker command is not installed", "Run: launcher setup")
-    return [program, "--host", context.endpoint.url]
+    return [program, *context.client_endpoint.docker_arguments()]
 
 
 def on_terminal() -> bool:

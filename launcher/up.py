@@ -8,18 +8,25 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
-from launcher import labels
+from launcher import labels, places, reach
 from launcher.address import address_of, usable_check
 from launcher.changes import agree_to_change, agree_to_outside, change_of, changed_request
 from launcher.context import Context
-from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, refuse_broken_driver, system_root
+from launcher.device import (
+    SAID_VARIABLE,
+    DeviceDecision,
+    decide_device,
+    decide_far_device,
+    refuse_broken_driver,
+    system_root,
+)
 from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
 from launcher.errors import ConflictError, GpuTakenError, NotReadyError, UsageError
 from launcher.existing import is_reusable, refuse_other_volumes
 from launcher.gpu_choice import devices_for
 from launcher.gpu_holders import start_with_gpus
-from launcher.host import identify_caller, memory_bytes
+from launcher.host import memory_bytes
 from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
 from launcher.limits import limit_warnings, refuse_impossible_limits
@@ -43,6 +50,7 @@ ATTEMPTS = 16
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
     """Start the environment, or repair the one that is there; returns when it can be used."""
+    reach.refuse_name(context, request.name)
     decision = examine_device(context, request)
     with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
         ensure_engine(context.progress, consent=context.consent)
@@ -53,7 +61,7 @@ def up(context: Context, request: UpRequest) -> EnvironmentResult:
             return _reuse(context, request, existing, decision)
         if existing is None:
             refuse_other_volumes(context, request)
-        checked_port(request.port)
+        checked_port(request.port, reach.free_on_engine(context))
         agree_to_outside(context, request)
         return _make(context, request, decision)
 
@@ -104,13 +112,24 @@ def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
     """Say GPU or CPU and why; raises NotReadyError where a card is present but the host cannot use it."""
     from envcheck.probes.hardware import probe_hardware
 
+    if not context.endpoint.local:
+        return _examine_far_device(context, request)
     root = system_root(context.environ)
     hardware = probe_hardware(root)
     decision = decide_device(request.gpus.kind, hardware)
     if not context.environ.get(SAID_VARIABLE):
         context.progress.say(decision.line())
-    if context.endpoint.local and not request.skip_check:
+    if not request.skip_check:
         refuse_broken_driver(decision, hardware, root)
+    return decision
+
+
+def _examine_far_device(context: Context, request: UpRequest) -> DeviceDecision:
+    info, remote = context.engine.info(), context.remote
+    offered = "nvidia" in info.runtimes or bool(info.cdi_devices)
+    card = remote.far.card if remote else None
+    decision = decide_far_device(request.gpus.kind, context.endpoint.place, card, offered)
+    context.progress.say(decision.line())
     return decision
 
 
@@ -133,6 +152,8 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
 
 def prepare_project(context: Context, request: UpRequest) -> None:
     """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
+    if not context.endpoint.local and not request.sync:
+        return
     if request.project.exists():
         if os.getuid() != 0 and not os.access(request.project, os.W_OK):
             context.progress.say(
@@ -154,15 +175,17 @@ def prepare_project(context: Context, request: UpRequest) -> None:
 def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, image: ImageChoice) -> Plans:
     """The containers that would do, best first: one for each way to attach the GPUs."""
     engine = context.engine
-    caller = identify_caller(request.project, context.environ)
-    if caller.is_root:
-        context.progress.say("The project belongs to root, so the container runs as root without capabilities.")
     info = engine.info()
+    caller, why = places.caller(context, request, info)
+    if why:
+        context.progress.say(why)
+    devices = devices_for(context, request, decision)
     machine = Machine(
         owner=context.owner,
         memory_bytes=info.memory_bytes or memory_bytes(),
         processors=info.processors or os.cpu_count() or 1,
-        environ=context.environ,
+        # This machine's proxies may mean nothing to another.
+        environ=context.environ if context.endpoint.local else {},
         certificates=certificate_bundle(context.environ) is not None,
     )
     refuse_impossible_limits(request, machine.processors)
@@ -186,7 +209,8 @@ def _start(context: Context, request: UpRequest, plans: Plans) -> EnvironmentRes
 
 
 def _ports(context: Context, request: UpRequest) -> Iterator[int]:
-    given = checked_port(request.port)
+    free = reach.free_on_engine(context)
+    given = checked_port(request.port, free)
     if given is not None:
         yield given
         return
@@ -197,7 +221,8 @@ def _ports(context: Context, request: UpRequest) -> Iterator[int]:
         for v in owned
         if v.labels.get(labels.NAME) == request.name and v.labels.get(labels.OWNER) == str(context.owner)
     ]
-    yield from candidate_ports(FIRST_PORTS[request.mode], taken, int(mine[0].labels[labels.PORT]) if mine else None)
+    last = int(mine[0].labels[labels.PORT]) if mine else None
+    yield from candidate_ports(FIRST_PORTS[request.mode], taken, last, free)
 
 
 def _start_on(context: Context, request: UpRequest, plans: Sequence[tuple[ContainerPlan, Device]]) -> EnvironmentResult:
@@ -205,7 +230,7 @@ def _start_on(context: Context, request: UpRequest, plans: Sequence[tuple[Contai
     stale = engine.container(plans[0][0].name)
     if stale is not None:
         engine.remove(stale.name)
-    with provisioned(context, plans, request.mode) as plan:
+    with reach.closed_on_failure(context, request.name), provisioned(context, plans, request.mode) as plan:
         environment = from_container(_present(context, plan.name))
         with context.progress.phase("ready"):
             wait_until_usable(engine, plan.name, usable_check(context, environment))

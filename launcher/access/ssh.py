@@ -26,17 +26,20 @@ class SshAccess:
     def directory(self) -> Path:
         return self.state.directory / "ssh"
 
-    def write(self, name: str, port: int, host_public_key: str) -> None:
-        """Record the environment's address and host key, and include our file in ~/.ssh/config once."""
+    def write(self, name: str, port: int, host_public_key: str, proxy: str | None = None) -> None:
+        """Record the environment's address and host key, and include our file in ~/.ssh/config once.
+
+        `proxy` is the command that carries the connection to another machine's engine.
+        """
         directory = self.state.subdirectory("ssh")
         self.state.subdirectory("ssh/known_hosts")
         self.state.subdirectory("ssh/config")
         key_type, key = host_public_key.split()[:2]
         write_atomically(directory / "known_hosts" / name, f"{alias(name)} {key_type} {key}\n".encode())
-        write_atomically(directory / "config" / name, self.host_block(name, port).encode())
+        write_atomically(directory / "config" / name, self.host_block(name, port, proxy).encode())
         self._include()
 
-    def host_block(self, name: str, port: int) -> str:
+    def host_block(self, name: str, port: int, proxy: str | None = None) -> str:
         """One Host entry with absolute paths, so that it also works with `ssh -F`."""
         key, known = self.directory / "id_ed25519", self.directory / "known_hosts" / name
         return (
@@ -44,6 +47,7 @@ class SshAccess:
             f"    HostName 127.0.0.1\n    Port {port}\n    User {USER}\n    HostKeyAlias {alias(name)}\n"
             f'    UserKnownHostsFile "{known}"\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n'
             f'    UpdateHostKeys no\n    IdentityFile "{key}"\n    IdentitiesOnly yes\n'
+            + (f"    ProxyCommand {proxy}\n" if proxy else "")
         )
 
     def forget(self, name: str) -> None:

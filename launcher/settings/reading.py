@@ -12,16 +12,20 @@ from launcher.ports import valid_port
 from launcher.settings import values
 from launcher.settings.keys import KEYS, Key, Kind
 from launcher.settings.setting import Origin, Setting
-from launcher.spec import BindMount, GpuRequest, checked_name, distinct_mounts, parse_variables
+from launcher.spec import BindMount, GpuRequest, HostPath, checked_name, distinct_mounts, parse_variables
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where texts come from: `home` and `base` (None: the current directory) resolve paths, `environ` bare -e KEY."""
+    """Where texts come from: `home` and `base` (None: the current directory) resolve paths, `environ` bare -e KEY.
+
+    `host_path` judges the host's side of mounts.
+    """
 
     origin: Origin
     home: Path
     environ: Mapping[str, str]
+    host_path: HostPath
     base: Path | None = None
 
 
@@ -50,7 +54,7 @@ def checked(key: Key, texts: Iterable[str], where: str, source: Source, place: s
     """One setting a text, in its one form; raises UsageError that names `where`. `place` is shown as its origin."""
     settings = [Setting(key, *_normal(key, text, where, source), source.origin, place or where) for text in texts]
     if key.name == "mounts":
-        distinct_mounts(tuple(BindMount.parse(setting.text, source.home, where) for setting in settings))
+        distinct_mounts(tuple(BindMount.parse(setting.text, source.host_path, where) for setting in settings))
     yield from settings
 
 
@@ -62,7 +66,7 @@ def _normal(key: Key, text: str, where: str, source: Source) -> tuple[str, str]:
 
 
 def _mount(text: str, where: str, source: Source) -> tuple[str, str]:
-    mount = BindMount.parse(text, source.home, where, source.base)
+    mount = BindMount.parse(text, source.host_path, where, source.base)
     return mount.container, str(mount)
 
 

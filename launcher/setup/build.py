@@ -49,25 +49,34 @@ def image_reference(stack: Stack, target: str, source: str) -> str:
 
 
 def build_image(
-    stack: Stack, target: str, progress: Progress, *, docker_host: str | None = None, consent: bool = False
+    stack: Stack,
+    target: str,
+    progress: Progress,
+    *,
+    docker_host: str | None = None,
+    tls: tuple[str, ...] = (),
+    remote: bool = False,
+    consent: bool = False,
 ) -> BuildResult:
     """Make the image of `target` current on the engine at `docker_host` (default: the environment's).
 
-    Builds nothing when the engine's image carries the digest of today's sources. `consent` allows installing the tool
-    that makes a base image. Raises UsageError, NotReadyError or LauncherError.
+    `tls` are the docker command's options for it; `remote` says that the engine is another machine's, also where its
+    socket is here. Builds nothing when the engine's image carries the digest of today's sources. `consent` allows
+    installing the tool that makes a base image. Raises UsageError, NotReadyError or LauncherError.
     """
     started = time.monotonic()
     if target not in TARGETS:
         raise UsageError(f"there is no image target {target!r}", f"choose one of: {', '.join(TARGETS)}")
     require_lock(stack)
     source = source_digest(stack, target)
-    client = find_client(docker_host)
+    client = find_client(docker_host, tls=tls)
     reference = image_reference(stack, target, source)
     identifier, built_from = inspect_image(client, reference)
     if identifier and built_from == source:
         _output(client, "image", "tag", reference, latest_reference(stack, target))
         return BuildResult(reference, identifier, source, built=False, seconds=time.monotonic() - started)
-    require_disk(stack, client)
+    if not remote:
+        require_disk(stack, client)
     mirrors = read_mirrors(Path("/"), os.environ)
     root = ensure_root(stack, client, mirrors, progress, consent=consent)
     with progress.phase(f"image {target}"):

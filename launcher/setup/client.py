@@ -30,25 +30,28 @@ class BuildClient:
 
     path: str
     docker_host: str | None
+    tls: tuple[str, ...] = ()
 
     def command(self, *arguments: str) -> list[str]:
         """argv for this client and engine."""
         host = ["--host", self.docker_host] if self.docker_host else []
-        return [self.path, *host, *arguments]
+        return [self.path, *host, *self.tls, *arguments]
 
     def environment(self) -> dict[str, str]:
         """The caller's environment with BuildKit switched on."""
         return {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "DOCKER_CLI_HINTS": "false"}
 
 
-def find_client(docker_host: str | None = None, candidates: Iterable[str] | None = None) -> BuildClient:
+def find_client(
+    docker_host: str | None = None, candidates: Iterable[str] | None = None, tls: tuple[str, ...] = ()
+) -> BuildClient:
     """The first candidate that builds a file of two lines with BuildKit.
 
     Raises NotReadyError naming what each candidate said.
     """
     refusals = []
     for path in candidate_paths(os.environ) if candidates is None else candidates:
-        client = BuildClient(path, docker_host)
+        client = BuildClient(path, docker_host, tls)
         refusal = _trial(client)
         if refusal is None:
             return client

@@ -1,0 +1,1 @@
+"""An engine on another machine, reached by ssh: its socket, its ports and its paths."""
