@@ -36,6 +36,7 @@ def save(context: Context, path: Path, targets: Sequence[str], stack: str | None
             "Choose another place, or leave out --no-compression.",
         )
     context.progress.say(f"Writing {path} ({', '.join(targets)}, about {readable_bytes(whole)} before compression)")
+    context.progress.say("The engine gets the images ready first, which may take a minute or two")
     sizes = {name: image.total_bytes for image in stored for name in image.references}
     images = [replace(image, bytes=sizes.get(image.references[0], 0)) for image in images]
     references = [name for image in images for name in image.references]

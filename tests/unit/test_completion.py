@@ -1,4 +1,4 @@
-"""Completion by the real shells, with a TAB pressed; what it knows comes from a socket that answers as an engine does."""
+"""Completion by the real shells, with a TAB pressed; names come from a socket that answers as an engine does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VOLUMES = {"Volumes": [{"Labels": {"gpu-launcher.name": "asleep-ssh", "gpu-launc
 
 
 class _Engine(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+    def do_GET(self) -> None:
         body = json.dumps(VOLUMES if self.path.startswith("/volumes") else CONTAINERS).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
