@@ -112,7 +112,10 @@ def _program(cache: Path) -> tuple[Path, str]:
         partly = cache / "openssh-server.unpacking"
         shutil.rmtree(partly, ignore_errors=True)
         partly.mkdir(parents=True)
-        for command in (["apt-get", "-q", "download", *PACKAGES], ["sh", "-c", 'for d in *.deb; do dpkg -x "$d" .; done']):
+        for command in (
+            ["apt-get", "-q", "download", *PACKAGES],
+            ["sh", "-c", 'for d in *.deb; do dpkg -x "$d" .; done'],
+        ):
             try:
                 done = subprocess.run(command, cwd=partly, capture_output=True, text=True)
             except OSError as error:
