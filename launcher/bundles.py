@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def save(context: Context, path: Path, targets: Sequence[str], stack: str | None
             "Choose another place, or leave out --no-compression.",
         )
     context.progress.say(f"Writing {path} ({', '.join(targets)}, about {readable_bytes(whole)} before compression)")
+    context.progress.say("The engine gets the images ready first, which may take a minute or two")
     sizes = {name: image.total_bytes for image in stored for name in image.references}
     images = [replace(image, bytes=sizes.get(image.references[0], 0)) for image in images]
     references = [name for image in images for name in image.references]
@@ -76,7 +77,7 @@ def load(context: Context, path: Path) -> Bundle:
     bundle = open_bundle(path, Meter(context.progress, "Comparing the checksum", size).measure)
     # The layers below are shared.
     whole = max((image.bytes for image in bundle.manifest.images), default=0)
-    context.engine.load_images(Meter(context.progress, "Loading", whole).measure(bundle.images()))
+    context.engine.load_images(_announced(context, Meter(context.progress, "Loading", whole).measure(bundle.images())))
     for image in bundle.manifest.images:
         found = context.engine.image(image.references[0])
         if found is None or found.labels.get(labels.IMAGE_SOURCE) != image.source:
@@ -85,6 +86,12 @@ def load(context: Context, path: Path) -> Bundle:
                 "Run again with --debug; see what the engine has: docker image ls",
             )
     return bundle
+
+
+def _announced(context: Context, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """An engine says nothing while it unpacks what it was given, and that takes as long again."""
+    yield from chunks
+    context.progress.say("The engine has all of it and unpacks it now")
 
 
 def is_current(image: BundledImage) -> bool:

@@ -29,9 +29,11 @@ class Meter:
 
     def measure(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks, counted."""
-        self._started = self.clock()
-        self._shown = self._started + FIRST_SECONDS - self._interval
         for chunk in chunks:
+            if not self.passed:
+                # From the first byte: what came before is not the transfer's speed.
+                self._started = self.clock()
+                self._shown = self._started + FIRST_SECONDS - self._interval
             yield chunk
             self.passed += len(chunk)
             self._report()

@@ -66,7 +66,7 @@ def test_an_engine_that_swallowed_the_images_is_an_error(
     engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, other = saved(engine, tmp_path), FakeEngine()
-    monkeypatch.setattr(other, "load_images", lambda archive: list(archive))
+    monkeypatch.setattr(other, "load_images", list)
     with pytest.raises(LauncherError, match="after loading"):
         bundles.load(context_for(other, tmp_path), path)
 

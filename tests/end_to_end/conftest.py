@@ -48,13 +48,20 @@ def private_engine() -> Iterator[PrivateEngine]:
 def private_jupyter_image(private_engine: PrivateEngine, request: pytest.FixtureRequest) -> str:
     """Reference of the current jupyter image on the private engine."""
     if not private_image.is_current(private_engine):
-        request.getfixturevalue("jupyter_image")
+        for image in ("jupyter_image", "ssh_image"):
+            request.getfixturevalue(image)
         try:
             private_image.copy(private_engine)
         except UnavailableError as error:
             lacking(str(error))
         assert private_image.is_current(private_engine)
     return private_image.reference()
+
+
+@pytest.fixture(scope="session")
+def private_ssh_image(private_jupyter_image: str) -> str:
+    """Reference of the current ssh image on the private engine; both are copied together."""
+    return private_image.reference("ssh")
 
 
 @pytest.fixture

@@ -34,13 +34,15 @@ NAMESPACES = (
 TIED_TO_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PrivateEngine:
-    """A running engine. `pid` is the engine's as the machine counts; `directory` holds socket and CDI specs."""
+    """A running engine. `pid` is the engine's as the machine counts, `process` the one that keeps its namespaces;
+    `directory` holds socket and CDI specs."""
 
     pid: int
     directory: Path
     programs: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -81,6 +83,16 @@ class PrivateEngine:
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr)
         return done.stdout.strip()
+
+    def restart(self) -> None:
+        """As after a loss of power: the engine and all containers are killed, and it is started again."""
+        self.process.kill()
+        self.process.wait()
+        for stale in self.directory.rglob("*.pid"):
+            stale.unlink()
+        self.process = _started(self.programs, self.directory)
+        self.pid = _wait_until_started(self.process, self.directory)
+        self.run("ip", "link", "set", "lo", "up")
 
     def everything(self) -> set[str]:
         """Containers, networks and volumes, whoever made them."""
@@ -133,22 +145,27 @@ def _running(programs: Path, directory: Path, data: Path) -> Iterator[PrivateEng
         "group": "root",
     }
     (directory / "daemon.json").write_text(json.dumps(settings))
+    process = _started(programs, directory)
+    engine = None
+    try:
+        engine = PrivateEngine(_wait_until_started(process, directory), directory, programs, process)
+        engine.run("ip", "link", "set", "lo", "up")
+        yield engine
+        _remove_containers(engine)
+    finally:
+        _stop(engine.process if engine else process)
+
+
+def _started(programs: Path, directory: Path) -> subprocess.Popen[bytes]:
     path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
+    with (directory / "log").open("ab") as log:
+        return subprocess.Popen(
             [*TIED_TO_PARENT, *NAMESPACES, "--", "dockerd", "--config-file", str(directory / "daemon.json")],
             env={**os.environ, "PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    try:
-        engine = PrivateEngine(_wait_until_started(process, directory), directory, programs)
-        engine.run("ip", "link", "set", "lo", "up")
-        yield engine
-        _remove_containers(engine)
-    finally:
-        _stop(process)
 
 
 def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> int:

@@ -1,4 +1,4 @@
-"""Completion by the real shells, with a TAB pressed; what it knows comes from a socket that answers as an engine does."""
+"""Completion by the real shells, with a TAB pressed; names come from a socket that answers as an engine does."""
 
 from __future__ import annotations
 
