@@ -13,7 +13,8 @@ def _any(*alternatives: str, flags: int = re.IGNORECASE) -> re.Pattern[str]:
 _MARGIN = r"(?:\d{1,6}\s{1,8}|-?>\s|\+\s)?"
 CODE = _any(
     rf"{_MARGIN}(?:raise|assert|except|elif|if|return|print|def|class|throw|echo|grep|case|expect)\b",
-    rf"{_MARGIN}(?:v?[fs]?n?printf|perror|fputs|puts|std::c(?:err|out)|console\.\w+|fmt\.\w+|throw new|panic!?)\s?(?:\(|<<)",
+    rf"{_MARGIN}(?:v?[fs]?n?printf|perror|f?puts|console\.\w+|fmt\.\w+|panic!?)\s?\(",
+    rf"{_MARGIN}(?:std::c(?:err|out)\s?<<|throw new\s)",
     rf"{_MARGIN}(?:log(?:ger|ging)?\.\w+|warnings\.warn|with (?:torch|pytest|open|self)|@pytest|die)\b",
     flags=0,
 )

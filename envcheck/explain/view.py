@@ -105,7 +105,7 @@ class View:
     def _continued(self, row: int) -> bool:
         """Whether the line after `row` looks like the rest of it: the first word of that had no room here."""
         prefix, (next_prefix, rest) = self._neighbour(row)[0], self._neighbour(row + 1)
-        if not rest or next_prefix.strip() not in ("", prefix.strip()):
+        if not rest or not prefix.strip().startswith(next_prefix.strip()):
             return False
         around = self._lines[max(0, row - WRAPPED) : row + WRAPPED + 2]
         widths = [width for width in (len(line.rstrip()) for line in around) if width <= WIDEST]
