@@ -33,6 +33,7 @@ def inspected_container(raw: Mapping[str, Any]) -> Container:
         restarts=raw.get("RestartCount", 0),
         image=raw["Image"],
         labels=raw["Config"].get("Labels") or {},
+        environment=dict(entry.partition("=")[::2] for entry in raw["Config"].get("Env") or ()),
     )
 
 

@@ -17,6 +17,7 @@ class EngineInfo:
     cdi_directories: tuple[str, ...] = ()
     cdi_devices: tuple[str, ...] = ()
     memory_bytes: int = 0
+    processors: int = 0
     rootless: bool = False
     local: bool = True
 
@@ -35,7 +36,7 @@ class Container:
     """A container as the engine sees it now.
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
-    unhealthy, or "" without a health check.
+    unhealthy, or "" without a health check. `environment` is empty in a listing.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Container:
     restarts: int = 0
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
-    """A container before it exists: every choice made, nothing done."""
+    """A container before it exists: every choice made, nothing done. A limit that is None is not set."""
 
     name: str
     image: str
@@ -105,6 +107,8 @@ class ContainerPlan:
     host_port: int | None
     shm_bytes: int
     pids: int
+    memory_bytes: int | None = None
+    nano_cpus: int | None = None
     capabilities: tuple[str, ...] = ()
     attachment: Attachment | None = None
     terminal: bool = False
@@ -123,7 +127,8 @@ class Engine(Protocol):
     def stop(self, name: str, seconds: int = 10) -> None: ...
     def restart(self, name: str, seconds: int = 10) -> None: ...
     def kill(self, name: str, signal: str) -> None: ...
-    def keep_running(self, name: str) -> None: ...
+    def keep_running(self, name: str, policy: str = "unless-stopped") -> None: ...
+    def rename(self, name: str, new_name: str) -> None: ...
     def remove(self, name: str) -> None: ...
     def create_network(self, name: str, labels: Mapping[str, str], mtu: int | None) -> bool: ...
     def remove_network(self, name: str) -> None: ...

@@ -62,7 +62,9 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
         if mount.volume not in existing:
             own = mount.container not in shared
             owner = {labels.OWNER: plan.labels[labels.OWNER]}
-            found = plan.labels if own else owner | {labels.ROLE: shared[mount.container]}
+            # Settings are the container's: the volumes outlive it, and the next one may have others.
+            mine = {key: value for key, value in plan.labels.items() if key != labels.SETTINGS}
+            found = mine if own else owner | {labels.ROLE: shared[mount.container]}
             with uninterrupted():
                 engine.create_volume(mount.volume, found)
                 undo.callback(_quietly, engine.remove_volume, mount.volume)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from launcher import labels
 from launcher.context import Context
-from launcher.errors import UsageError
+from launcher.errors import LauncherError, UsageError
 from launcher.host_paths import project_directory
 from launcher.settings import values
 from launcher.settings.resolve import resolve
@@ -20,12 +22,25 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     `options` are a verb's, by the parameters of settings.keys; a setting that the verb has no option for is left out.
     """
     project = project_directory(options["project"], context.home, context.checkout)
-    settings = resolve(context, project, options)
+    settings = resolve(context.environ, context.home, project, options)
     mode = text_of(settings, "mode")
+    named = text_of(settings, "name")
+    if mode is None and named is not None and "mode" in options:
+        mode = _recorded_mode(context, named)
     if mode is None and "mode" in options:
         raise UsageError("no --mode was given", "Add --mode jupyter or --mode ssh. See: launcher up --help")
-    name = environment_name(text_of(settings, "name"), project, mode or "train")
+    name = environment_name(named, project, mode or "train")
     return with_settings(UpRequest(name, Mode(mode or "jupyter"), project), settings, context.home)
+
+
+def _recorded_mode(context: Context, name: str) -> str | None:
+    """The mode of the caller's environment of that name, running or down; None without one, or without an engine."""
+    with suppress(LauncherError):
+        container = context.engine.container(labels.engine_name(context.owner, name))
+        found = [container] if container else context.engine.volumes(f"{labels.NAME}={name}")
+        own = [thing.labels for thing in found if thing.labels.get(labels.OWNER) == str(context.owner)]
+        return own[0].get(labels.MODE) if own else None
+    return None
 
 
 def with_settings(request: UpRequest, settings: Settings, home: Path) -> UpRequest:

@@ -104,13 +104,13 @@ class BindMount:
         return f"{self.host}:{self.container}" + (":ro" if self.read_only else "")
 
 
-def distinct_mounts(mounts: tuple[BindMount, ...]) -> tuple[BindMount, ...]:
+def distinct_mounts(mounts: tuple[BindMount, ...], where: str = "--mount") -> tuple[BindMount, ...]:
     """Raises UsageError when two of them claim one place in the container."""
     seen: dict[str, BindMount] = {}
     for mount in mounts:
         if mount.container in seen:
             raise UsageError(
-                f"--mount {seen[mount.container].host} and --mount {mount.host} are both {mount.container}",
+                f"{where} {seen[mount.container].host} and {mount.host} are both {mount.container}",
                 "Give one of them another place: --mount HOST:CONTAINER",
             )
         seen[mount.container] = mount
@@ -127,9 +127,14 @@ def environment_name(given: str | None, project: Path, mode: str) -> str:
         )
         cleaned = re.sub(r"[^a-z0-9_.-]+", "-", directory.lower()).strip("-_.") or "project"
         return f"{cleaned[:40].rstrip('-_.')}-{mode}"
+    return checked_name(given)
+
+
+def checked_name(given: str, where: str = "") -> str:
+    """Raises UsageError, beginning with `where`, for what cannot be an environment's name."""
     if not NAME_PATTERN.fullmatch(given):
         raise UsageError(
-            f"{given!r} cannot be an environment's name",
+            f"{where}{given!r} cannot be an environment's name",
             "Use 2 to 49 lower-case letters, digits, '-', '_' or '.', beginning and ending with a letter or digit.",
         )
     return given

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import UsageError
+from launcher.host_paths import expanded
 from launcher.packages import debian_package, package_name, requirement
 from launcher.ports import valid_port
 from launcher.settings import values
 from launcher.settings.keys import KEYS, Key, Kind
 from launcher.settings.setting import Origin, Setting
-from launcher.spec import BindMount, GpuRequest, distinct_mounts, parse_variables
+from launcher.spec import BindMount, GpuRequest, checked_name, distinct_mounts, parse_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ def from_variables(source: Source) -> Iterator[Setting]:
             yield from checked(key, entries, key.variable, source)
 
 
-def checked(key: Key, texts: Iterable[str], where: str, source: Source) -> Iterator[Setting]:
-    """One setting a text, in its one form; raises UsageError that names `where`."""
-    settings = [Setting(key, *_normal(key, text, where, source), source.origin, where) for text in texts]
+def checked(key: Key, texts: Iterable[str], where: str, source: Source, place: str = "") -> Iterator[Setting]:
+    """One setting a text, in its one form; raises UsageError that names `where`. `place` is shown as its origin."""
+    settings = [Setting(key, *_normal(key, text, where, source), source.origin, place or where) for text in texts]
     if key.name == "mounts":
-        distinct_mounts(tuple(BindMount.parse(setting.text, source.home, where) for setting in settings))
+        distinct_mounts(tuple(BindMount.parse(setting.text, source.home, where) for setting in settings), where)
     yield from settings
 
 
@@ -72,7 +73,7 @@ def _variable(text: str, where: str, source: Source) -> tuple[str, str]:
 
 
 def _key_file(text: str, where: str, source: Source) -> tuple[str, str]:
-    path = (source.base or Path.cwd()) / Path(text.replace("~/", f"{source.home}/", 1) if text[:2] == "~/" else text)
+    path = (source.base or Path.cwd()) / expanded(text)
     if not path.is_file():
         raise UsageError(f"{where} {text!r} is not a file", "Give a file of public keys, such as ~/.ssh/id_ed25519.pub")
     return str(path), str(path)
@@ -86,6 +87,15 @@ def _apt(text: str, where: str, _: Source) -> tuple[str, str]:
 def _pip(text: str, where: str, _: Source) -> tuple[str, str]:
     package = requirement(text, where)
     return package_name(package), package
+
+
+def _stack(text: str, where: str) -> str:
+    from launcher.stacks import find_stack
+
+    try:
+        return find_stack(text).name
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.cause}", error.next_step) from None
 
 
 def _port(text: str, where: str) -> str:
@@ -106,12 +116,14 @@ ENTRIES: Mapping[str, Callable[[str, str, Source], tuple[str, str]]] = {
 SINGLE: Mapping[str, Callable[[str, str], str]] = {
     "gpus": lambda text, where: str(GpuRequest.parse(text, where)),
     "port": _port,
+    "name": lambda text, where: checked_name(text, "" if where == "NAME" else f"{where} "),
+    "stack": _stack,
 }
 _KINDS: Mapping[Kind, Callable[[Key, str, str], str]] = {
     Kind.TEXT: lambda _, text, __: text,
     Kind.CHOICE: lambda key, text, where: values.parse_choice(text, where, key),
     Kind.SWITCH: lambda _, text, where: str(values.parse_switch(text, where)).lower(),
     Kind.SIZE: lambda _, text, where: values.size_text(values.parse_size(text, where)),
-    Kind.CPUS: lambda _, text, where: f"{values.parse_cpus(text, where):g}",
+    Kind.CPUS: lambda _, text, where: f"{values.parse_cpus(text, where):.9f}".rstrip("0").rstrip("."),
     Kind.COUNT: lambda _, text, where: str(values.parse_count(text, where)),
 }
