@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from launcher.errors import UsageError
@@ -48,6 +49,11 @@ def checked_host_path(text: str, home: Path, option: str, base: Path | None = No
     return path
 
 
+def host_path_check(home: Path) -> Callable[[str, str, Path | None], Path]:
+    """checked_host_path for one user's home, as spec.HostPath."""
+    return lambda text, where, base: checked_host_path(text, home, where, base)
+
+
 def refuse_far_path(path: PurePosixPath, home: PurePosixPath, described: str, place: str) -> None:
     """Raises UsageError for what would hand over another machine: `path` and the user's `home` there."""
     sensitive = str(path) in SENSITIVE_DIRECTORIES or any(path.is_relative_to(tree) for tree in SYSTEM_TREES)
@@ -87,7 +93,13 @@ def _is_sensitive(path: Path) -> bool:
     return str(path) in SENSITIVE_DIRECTORIES or any(path.is_relative_to(tree) for tree in SYSTEM_TREES)
 
 
-def project_directory(project: str | None, home: Path, checkout: Path | None) -> Path:
+def checkout() -> Path | None:
+    """The clone this runs from, None when installed as a package."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "bin/launcher").exists() else None
+
+
+def project_directory(project: str | None, home: Path, clone: Path | None) -> Path:
     """The directory that becomes /workspace: `--project`, else the current one.
 
     In the launcher's own checkout it is `workspace/` below it, so that nobody's notebooks mix with the tool.
@@ -106,7 +118,7 @@ def project_directory(project: str | None, home: Path, checkout: Path | None) ->
         raise UsageError(
             f"project {chosen} is not a directory", "Give the directory that holds your work: --project DIR."
         )
-    if checkout is not None and path == Path(os.path.realpath(checkout)):
+    if clone is not None and path == Path(os.path.realpath(clone)):
         return path / "workspace"
     suggestion = "mkdir -p ~/project && cd ~/project, then run this again (or give --project DIR)."
     if path == Path(os.path.realpath(home)):

@@ -110,13 +110,13 @@ class BindMount:
         return f"{self.host}:{self.container}" + (":ro" if self.read_only else "")
 
 
-def distinct_mounts(mounts: tuple[BindMount, ...]) -> tuple[BindMount, ...]:
+def distinct_mounts(mounts: tuple[BindMount, ...], where: str = "--mount") -> tuple[BindMount, ...]:
     """Raises UsageError when two of them claim one place in the container."""
     seen: dict[str, BindMount] = {}
     for mount in mounts:
         if mount.container in seen:
             raise UsageError(
-                f"--mount {seen[mount.container].host} and --mount {mount.host} are both {mount.container}",
+                f"{where} {seen[mount.container].host} and {mount.host} are both {mount.container}",
                 "Give one of them another place: --mount HOST:CONTAINER",
             )
         seen[mount.container] = mount

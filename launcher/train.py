@@ -50,7 +50,8 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, "jupyter", request.stack)
     refuse_unmet_requirement(context, [plan for plan, _ in plans])
-    prepare_project(context, request)
+    if context.endpoint.local:
+        prepare_project(context, request.project)
 
     def check_and_train(plans: Plans) -> int:
         if not request.skip_check:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from launcher import labels, places, reach
@@ -88,7 +89,8 @@ def _make(
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, request.mode.value, request.stack)
     refuse_unmet_requirement(context, [plan for plan, _ in plans])
-    prepare_project(context, request)
+    if context.endpoint.local or request.sync:
+        prepare_project(context, request.project)
     with set_aside(context, old, request.share) if old else nullcontext():
         return on_free_gpus(
             lambda: make_plans(context, request, decision, image), lambda found: _start(context, request, found), plans
@@ -150,26 +152,22 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
     return _finish(context, request, existing.name, verify=environment.device == "gpu")
 
 
-def prepare_project(context: Context, request: UpRequest) -> None:
+def prepare_project(context: Context, project: Path) -> None:
     """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
-    if not context.endpoint.local and not request.sync:
-        return
-    if request.project.exists():
-        if os.getuid() != 0 and not os.access(request.project, os.W_OK):
-            context.progress.say(
-                f"{request.project} is read-only for you, and so is /workspace: nothing can be saved there"
-            )
+    if project.exists():
+        if os.getuid() != 0 and not os.access(project, os.W_OK):
+            context.progress.say(f"{project} is read-only for you, and so is /workspace: nothing can be saved there")
         return
     try:
-        request.project.mkdir()
+        project.mkdir()
         if os.getuid() == 0:
-            owner = request.project.parent.stat()
-            os.chown(request.project, owner.st_uid, owner.st_gid)
+            owner = project.parent.stat()
+            os.chown(project, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise NotReadyError(
-            f"cannot make {request.project}: {error.strerror}", "Give another directory: --project DIR"
+            f"cannot make {project}: {error.strerror}", "Give another directory: --project DIR"
         ) from None
-    context.progress.say(f"Your files are in {request.project} (made, ignored by git)")
+    context.progress.say(f"Your files are in {project} (made, ignored by git)")
 
 
 def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, image: ImageChoice) -> Plans:

@@ -25,6 +25,7 @@ from launcher.cli import (
     listing,
     machine,
     run,
+    settings,
     stopping,
 )
 from launcher.cli import up as up_verb
@@ -90,6 +91,8 @@ for command in (
     stopping.restart,
     stopping.down,
     stopping.rm,
+    settings.config,
+    settings.init,
     machine.setup,
     build.build,
     bundle.bundle,

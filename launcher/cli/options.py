@@ -89,6 +89,6 @@ def _setting_option(key: Key) -> Callable[[Function], Function]:
         return click.option(f"{key.flag}/--no-{key.flag[2:]}", key.parameter, default=None, help=key.help)
     names = [name for name in (key.short, key.flag, key.parameter) if name]
     several = key.kind in (Kind.LIST, Kind.TABLE)
-    default = "" if several else f" Default: {key.default}."
+    ending = " Repeatable." if several else f" Default: {key.default}."
     metavar = key.metavar or "|".join(key.choices)
-    return click.option(*names, multiple=several, metavar=metavar, help=key.help + default)
+    return click.option(*names, multiple=several, metavar=metavar, help=key.help + ending)

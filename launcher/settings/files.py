@@ -7,11 +7,11 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from launcher.errors import LauncherError, UsageError
+from launcher import toml
+from launcher.errors import UsageError
 from launcher.host import home_directory
 
 PROJECT_FILE = "launcher.toml"
@@ -67,7 +67,7 @@ def read_file(path: Path) -> SettingsFile | None:
         line = raw[: error.start].count(b"\n") + 1
         raise UsageError(f"{path}, line {line}, is not UTF-8", "Save the file as UTF-8.") from None
     try:
-        return SettingsFile(path, text, _parser().loads(text.replace("\r\n", "\n")))
+        return SettingsFile(path, text, toml.loads(text.replace("\r\n", "\n")))
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply", "See what it may say: launcher init --help") from None
     except ValueError as error:
@@ -88,25 +88,13 @@ def _bytes(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Make it readable, or remove it.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path} is not a file", "Settings are a text file: launcher init")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path} is not a file", "Settings are a text file: launcher init")
         raw = file.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
         raise UsageError(
             f"{path} is larger than {MOST_BYTES >> 10} KiB", "Settings are a short text file: launcher init"
         )
     return raw
-
-
-def _parser() -> Any:  # noqa: ANN401 (two modules of one interface)
-    for name in ("tomllib", "tomli"):
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    raise ParserMissingError("this Python cannot read TOML", "Use Python 3.11, or install tomli.")
-
-
-class ParserMissingError(LauncherError):
-    """Python 3.10 before the launcher's packages are installed."""

@@ -39,6 +39,11 @@ class Key:
     train: bool = True
 
     @property
+    def default_is_value(self) -> bool:
+        """False where `default` only describes what happens."""
+        return self.default in ("auto", "true", "false", *self.choices)
+
+    @property
     def variable(self) -> str:
         """The environment variable: LAUNCHER_ and the key."""
         return "LAUNCHER_" + self.name.upper().replace("-", "_")
@@ -62,16 +67,16 @@ KEYS = (
     Key("restart", Kind.CHOICE, "--restart", "restart", "When the engine starts it again, once it was usable.",
         "unless-stopped", '"unless-stopped"', choices=("unless-stopped", "on-failure", "no"), train=False),
     Key("stack", Kind.TEXT, "--stack", "stack", "PyTorch and CUDA versions, a row of images/stacks.toml.",
-        "the default row", '"cu128"', "STACK"),
+        "the default row there", '"cu128"', "STACK"),
     Key("skip-check", Kind.SWITCH, "--skip-check", "skip_check", "Do not prove that the GPUs work.", "false", "true"),
-    Key("mounts", Kind.LIST, "--mount", "mounts", "A further directory; repeatable.", "none",
+    Key("mounts", Kind.LIST, "--mount", "mounts", "A further directory.", "none",
         '["data", "/datasets/imagenet:/imagenet:ro"]', "HOST[:CONTAINER][:ro]"),
-    Key("apt", Kind.LIST, "--apt", "apt", "A Debian package to add; repeatable.", "none", '["ffmpeg"]', "PACKAGE"),
-    Key("pip", Kind.LIST, "--pip", "pip", "A Python package to add; repeatable.", "none", '["einops>=0.8"]',
+    Key("apt", Kind.LIST, "--apt", "apt", "A Debian package to add.", "none", '["ffmpeg"]', "PACKAGE"),
+    Key("pip", Kind.LIST, "--pip", "pip", "A Python package to add.", "none", '["einops>=0.8"]',
         "REQUIREMENT"),
-    Key("keys", Kind.LIST, "--key", "keys", "A file of public keys that may log in by ssh; repeatable.",
+    Key("keys", Kind.LIST, "--key", "keys", "A file of public keys that may log in by ssh.",
         "yours", '["~/.ssh/laptop.pub"]', "FILE", train=False),
-    Key("env", Kind.TABLE, "--env", "variables", "An environment variable; repeatable.", "none",
+    Key("env", Kind.TABLE, "--env", "variables", "An environment variable.", "none",
         'WANDB_MODE = "offline"', "KEY=VALUE", short="-e"),
 )  # fmt: skip
 BY_NAME = {key.name: key for key in KEYS}

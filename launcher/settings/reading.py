@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import UsageError
+from launcher.host_paths import expanded
 from launcher.packages import debian_package, package_name, requirement
 from launcher.ports import valid_port
 from launcher.settings import values
@@ -54,7 +55,7 @@ def checked(key: Key, texts: Iterable[str], where: str, source: Source, place: s
     """One setting a text, in its one form; raises UsageError that names `where`. `place` is shown as its origin."""
     settings = [Setting(key, *_normal(key, text, where, source), source.origin, place or where) for text in texts]
     if key.name == "mounts":
-        distinct_mounts(tuple(BindMount.parse(setting.text, source.host_path, where) for setting in settings))
+        distinct_mounts(tuple(BindMount.parse(setting.text, source.host_path, where) for setting in settings), where)
     yield from settings
 
 
@@ -76,7 +77,7 @@ def _variable(text: str, where: str, source: Source) -> tuple[str, str]:
 
 
 def _key_file(text: str, where: str, source: Source) -> tuple[str, str]:
-    path = (source.base or Path.cwd()) / Path(text.replace("~/", f"{source.home}/", 1) if text[:2] == "~/" else text)
+    path = (source.base or Path.cwd()) / expanded(text)
     if not path.is_file():
         raise UsageError(f"{where} {text!r} is not a file", "Give a file of public keys, such as ~/.ssh/id_ed25519.pub")
     return str(path), str(path)

@@ -10,8 +10,8 @@ from launcher.errors import UsageError
 from launcher.settings.keys import Key
 
 UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}
-SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([kmgt])(?:i?b)?", re.IGNORECASE)
-NUMBER = re.compile(r"\d{1,6}(\.\d{1,9})?|\.\d{1,9}")
+SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([kmgt])(?:i?b)?", re.IGNORECASE | re.ASCII)
+NUMBER = re.compile(r"\d{1,6}(\.\d{1,9})?|\.\d{1,9}", re.ASCII)
 # Smaller ones are refused by the engine: https://docs.docker.com/engine/containers/resource_constraints/
 LEAST_BYTES = 6 << 20
 LEAST_CPUS = Decimal("0.01")

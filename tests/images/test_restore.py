@@ -6,52 +6,18 @@ Another stack is simulated by one more line in the image's constraints.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.images.containers import StartContainer, run_in, wait_healthy, wait_until
+from tests.images.home import CONSTRAINTS, LOCAL, VENV, Home
 from tests.images.wheels import write_waiting_package, write_wheel
 
 if TYPE_CHECKING:
     import docker
-    from docker.models.containers import Container
 
-CONSTRAINTS = "/etc/gpu-launcher/constraints.txt"
-VENV = "/home/user/.venvs/py3.11-cu128"
 NOTHING_ANSWERS = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
-LOCAL = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_NO_BUILD_ISOLATION": "0"}
-
-
-class Home:
-    """A home that one container after the other uses; `other_stack` gives them other constraints than the image's."""
-
-    def __init__(self, start: StartContainer, image: str, volume: str, directory: Path, constraints: str) -> None:
-        self.start, self.image, self.volume, self.directory = start, image, volume, directory
-        for name in ("wheels", "marks"):
-            (directory / name).mkdir()
-            (directory / name).chmod(0o777)
-        (directory / "constraints.txt").write_text(constraints + "never-installed==1\n")
-        directory.chmod(0o755)
-
-    def container(
-        self, command: list[str] | None, *, other_stack: bool = True, environment: dict[str, str] | None = None
-    ) -> Container:
-        binds = {
-            self.volume: {"bind": "/home/user", "mode": "rw"},
-            str(self.directory / "wheels"): {"bind": "/wheels", "mode": "ro"},
-            str(self.directory / "marks"): {"bind": "/marks", "mode": "rw"},
-        }
-        if other_stack:
-            binds[str(self.directory / "constraints.txt")] = {"bind": CONSTRAINTS, "mode": "ro"}
-        return self.start(self.image, command, volumes=binds, environment=LOCAL if environment is None else environment)
-
-    def run(self, script: str, **options: Any) -> tuple[str, str]:
-        """Standard output and standard error of a script that succeeds."""
-        container = self.container(["bash", "-c", script], **options)
-        code = container.wait(timeout=120)["StatusCode"]
-        assert code == 0, container.logs().decode()
-        return container.logs(stderr=False).decode(), container.logs(stdout=False).decode()
 
 
 @pytest.fixture
@@ -66,7 +32,7 @@ def home(
 
 
 def test_packages_are_reinstalled_and_nothing_of_the_image_with_them(home: Home) -> None:
-    home.run("pip install -q tiny other", other_stack=False)
+    home.run("pip install -q tiny other", stack=0)
     listing = (
         f"python -c 'import tiny; print(tiny.__file__, tiny.version)'; ls {VENV}.*; pip list --local --format freeze"
     )
@@ -77,13 +43,13 @@ def test_packages_are_reinstalled_and_nothing_of_the_image_with_them(home: Home)
 
 
 def test_nothing_is_made_anew_where_nothing_was_installed(home: Home) -> None:
-    home.run("true", other_stack=False)
+    home.run("true", stack=0)
     out, err = home.run(f"ls -d {VENV}*")
     assert (out.split(), err) == ([VENV], "")
 
 
 def test_without_an_index_the_environment_starts_and_says_how_to_do_it_later(home: Home) -> None:
-    home.run("pip install -q tiny", other_stack=False)
+    home.run("pip install -q tiny", stack=0)
     out, err = home.run("echo started", environment=NOTHING_ANSWERS)
     assert out == "started\n"
     assert "1 package of yours not reinstalled yet: no package index" in err and "next: gpu-launcher-restore" in err
@@ -93,11 +59,11 @@ def test_without_an_index_the_environment_starts_and_says_how_to_do_it_later(hom
 
 
 def test_what_no_longer_fits_is_named_and_the_old_environment_kept(home: Home) -> None:
-    wheels = home.directory / "wheels"
+    wheels = home.wheels
     write_wheel(wheels, "bound", "1", "torch==2.6")
     write_wheel(wheels, "moved", "1", "torch==2.6")
     write_wheel(wheels, "moved", "2")
-    home.run("pip install -q --no-deps tiny bound moved==1", other_stack=False)
+    home.run("pip install -q --no-deps tiny bound moved==1", stack=0)
     out, err = home.run(
         f"python -c 'import tiny, moved; print(moved.version)'; ls {VENV}.old/lib/python3.11/site-packages"
     )
@@ -108,38 +74,71 @@ def test_what_no_longer_fits_is_named_and_the_old_environment_kept(home: Home) -
 
 
 def test_a_torch_of_the_users_own_is_not_carried_over(home: Home) -> None:
-    write_wheel(home.directory / "wheels", "torch", "2.6.0")
-    home.run("PIP_CONSTRAINT= pip install -q --no-deps torch==2.6.0", other_stack=False)
+    write_wheel(home.wheels, "torch", "2.6.0")
+    home.run("PIP_CONSTRAINT= pip install -q --no-deps torch==2.6.0", stack=0)
     out, err = home.run("python -c 'import torch; print(torch.__file__)'")
     assert out.startswith("/usr/local/lib/") and "torch==2.6.0 is not reinstalled: the image has its own" in err
 
 
 def test_a_kill_in_the_middle_loses_nothing(home: Home) -> None:
-    write_waiting_package(home.directory / "wheels")
-    (home.directory / "marks/go").touch()
-    home.run("cp -r /wheels/waiting /home/user/source; pip install -q tiny /home/user/source", other_stack=False)
+    write_waiting_package(home.wheels)
+    home.mark("go").touch()
+    home.run("cp -r /wheels/waiting /home/user/source; pip install -q tiny /home/user/source", stack=0)
     for mark in ("go", "began"):
-        (home.directory / "marks" / mark).unlink()
+        home.mark(mark).unlink()
     killed = home.container(["true"])
-    wait_until((home.directory / "marks/began").exists, 60, "a package is being installed")
+    wait_until(home.mark("began").exists, 60, "a package is being installed")
     killed.kill()
     killed.wait(timeout=30)
     out, _ = home.run(f"ls {VENV}.old/lib/python3.11/site-packages", environment=NOTHING_ANSWERS)
     assert {"tiny.py", "waiting.py"} <= set(out.split())
-    (home.directory / "marks/go").touch()
+    home.mark("go").touch()
     out, _ = home.run("python -c 'import tiny, waiting'; ls -d /home/user/.venvs/*")
     assert out.split() == [VENV]
 
 
+# What a start in the other stack had done when it was killed.
+LISTED = "echo tiny==1 > VENV.pending"
+MOVED = f"{LISTED}; mv VENV VENV.old"
+HALF_MADE = f"{MOVED}; mkdir -p VENV/bin; ln -s /usr/bin/python3 VENV/bin/python"
+
+
+@pytest.mark.parametrize("done", [LISTED, MOVED, HALF_MADE], ids=["listed", "moved", "half made"])
+def test_a_kill_before_the_first_package_loses_nothing(home: Home, done: str) -> None:
+    home.run("pip install -q tiny", stack=0)
+    home.run(done.replace("VENV", VENV), stack=0)
+    out, err = home.run("python -c 'import tiny'; ls -d /home/user/.venvs/*")
+    assert out.split() == [VENV] and "reinstalled: 1 of 1 package" in err
+
+
+def test_two_changes_of_the_stack_without_an_index_lose_nothing(home: Home) -> None:
+    home.run("pip install -q tiny", stack=0)
+    home.run("PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels pip install -q other", stack=1, environment=NOTHING_ANSWERS)
+    home.run("true", stack=2, environment=NOTHING_ANSWERS)
+    out, _ = home.run("python -c 'import tiny, other'; ls -d /home/user/.venvs/*", stack=2)
+    assert out.split() == [VENV]
+
+
+def test_a_stack_of_another_name_gets_the_packages_and_the_other_venv_stays(home: Home) -> None:
+    home.run("pip install -q tiny", stack=0)
+    other = "/home/user/.venvs/py3.11-other"
+    path = f"{other}/bin:/usr/local/bin:/usr/bin:/bin"
+    out, _ = home.run(
+        "python -c 'import tiny; print(tiny.__file__)'; ls -d /home/user/.venvs/*",
+        environment=LOCAL | {"VIRTUAL_ENV": other, "PATH": path},
+    )
+    assert out.split() == [f"{other}/lib/python3.11/site-packages/tiny.py", VENV, other]
+
+
 def test_a_service_answers_while_packages_are_still_being_installed(home: Home) -> None:
-    write_waiting_package(home.directory / "wheels")
-    (home.directory / "marks/go").touch()
-    home.run("cp -r /wheels/waiting /home/user/source; pip install -q /home/user/source", other_stack=False)
-    (home.directory / "marks/go").unlink()
+    write_waiting_package(home.wheels)
+    home.mark("go").touch()
+    home.run("cp -r /wheels/waiting /home/user/source; pip install -q /home/user/source", stack=0)
+    home.mark("go").unlink()
     waits = {"LAUNCHER_WAIT_FOR_KEYS": "1"}
     service = home.container(["ssh"], environment=LOCAL | waits)
     wait_healthy(service)
     assert "reinstalled:" not in service.logs().decode()
-    (home.directory / "marks/go").touch()
+    home.mark("go").touch()
     wait_until(lambda: "reinstalled: 1 of 1 package" in service.logs().decode(), 60, "reinstalled")
     run_in(service, "python", "-c", "import waiting")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import UsageError
-from launcher.host_paths import checked_host_path, project_directory
-from launcher.spec import BindMount, GpuRequest, HostPath, environment_name, parse_variables
+from launcher.host_paths import host_path_check, project_directory
+from launcher.spec import BindMount, GpuRequest, environment_name, parse_variables
 
 UUID = "GPU-8f3c2a10-0000-1111-2222-333344445555"
 
@@ -26,10 +26,6 @@ UUID = "GPU-8f3c2a10-0000-1111-2222-333344445555"
         ("MIG-12ab", GpuRequest("devices", devices=("MIG-12ab",))),
     ],
 )
-def host_paths(home: Path) -> HostPath:
-    return lambda text, where, base: checked_host_path(text, home, where, base)
-
-
 def test_gpu_request_is_read_and_printed_back(text: str, request_: GpuRequest) -> None:
     assert GpuRequest.parse(text) == request_
     assert GpuRequest.parse(str(request_)) == request_
@@ -46,9 +42,10 @@ def test_bad_gpu_request_is_a_usage_error(text: str) -> None:
 def test_mount_defaults_and_options(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    assert BindMount.parse(str(data), host_paths(tmp_path / "home")) == BindMount(data, "/mnt/data")
-    assert BindMount.parse(f"{data}:/d:ro", host_paths(tmp_path / "home")) == BindMount(data, "/d", read_only=True)
-    assert BindMount.parse(f"{data}:ro", host_paths(tmp_path / "home")) == BindMount(data, "/mnt/data", read_only=True)
+    check = host_path_check(tmp_path / "home")
+    assert BindMount.parse(str(data), check) == BindMount(data, "/mnt/data")
+    assert BindMount.parse(f"{data}:/d:ro", check) == BindMount(data, "/d", read_only=True)
+    assert BindMount.parse(f"{data}:ro", check) == BindMount(data, "/mnt/data", read_only=True)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +55,13 @@ def test_mount_over_our_own_paths_is_refused(tmp_path: Path, container: str) -> 
     data = tmp_path / "data"
     data.mkdir()
     with pytest.raises(UsageError):
-        BindMount.parse(f"{data}:{container}", host_paths(tmp_path / "home"))
+        BindMount.parse(f"{data}:{container}", host_path_check(tmp_path / "home"))
 
 
 @pytest.mark.parametrize("host", ["/", "//etc", "/etc/.", "/proc", "/dev", "/root", "/missing/dir", ":", "a:b:c:d"])
 def test_dangerous_and_missing_mounts_are_refused(tmp_path: Path, host: str) -> None:
     with pytest.raises(UsageError):
-        BindMount.parse(host, host_paths(tmp_path))
+        BindMount.parse(host, host_path_check(tmp_path))
 
 
 def test_symlink_to_the_root_and_the_home_are_refused(tmp_path: Path) -> None:
@@ -74,14 +71,14 @@ def test_symlink_to_the_root_and_the_home_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").symlink_to(home)
     for name in ("root", "mine"):
         with pytest.raises(UsageError):
-            BindMount.parse(str(tmp_path / name), host_paths(home))
+            BindMount.parse(str(tmp_path / name), host_path_check(home))
 
 
 def test_engine_socket_is_refused(tmp_path: Path) -> None:
     socket = tmp_path / "docker.sock"
     socket.touch()
     with pytest.raises(UsageError, match="machine"):
-        BindMount.parse(str(socket), host_paths(tmp_path / "home"))
+        BindMount.parse(str(socket), host_path_check(tmp_path / "home"))
 
 
 def test_project_defaults_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
