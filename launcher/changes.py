@@ -12,6 +12,7 @@ from launcher.context import Context
 from launcher.device import DeviceDecision, decide_device, system_root
 from launcher.engine import Container
 from launcher.errors import ConflictError, UsageError
+from launcher.gpu_choice import gpu_count
 from launcher.gpus import device_difference
 from launcher.ports import checked_port
 from launcher.request import text_of, with_settings
@@ -56,7 +57,8 @@ def change_of(context: Context, request: UpRequest, existing: Container, decisio
     if gpus != request.gpus:
         decision = decide_device(gpus.kind, probe_hardware(system_root(context.environ)))
     explicit = "gpus" in now or "gpus" in recorded
-    device = device_difference(existing.labels, gpus, decision.gpu, explicit)
+    every = gpu_count(context) if gpus.kind == "all" else 0
+    device = device_difference(existing.labels, gpus, decision.gpu, explicit, every)
     return Change(found + ([Difference("gpus", *device)] if device else []), now, decision)
 
 

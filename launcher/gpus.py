@@ -65,12 +65,13 @@ def no_card_error() -> NotReadyError:
 
 
 def device_difference(
-    found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool, explicit: bool = False
+    found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool, explicit: bool = False, every: int = 0
 ) -> tuple[str, str] | None:
     """What an environment runs on and what `request` means instead; None where that is the same.
 
     `found` are its container's labels, `gpu_wanted` what the GPU rule decided for `request` on this machine. `auto`
     takes what is there, but not the CPU of a day without a usable card, and where `explicit` not one asked for before.
+    `every` is how many GPUs `all` means, 0 where nobody knows.
     """
     gpus, reason = held_gpus(found), found.get(labels.DEVICE_REASON, "")
     on_gpu = found.get(labels.DEVICE) == "gpu"
@@ -78,6 +79,8 @@ def device_difference(
         same = on_gpu or not gpu_wanted or (reason == ASKED_FOR_CPU and not explicit)
     elif request.kind == "count":
         same = on_gpu and len(gpus) == request.count
+    elif request.kind == "all":
+        same = on_gpu and (every in (0, len(gpus)) or gpus == (EVERY,))
     elif request.kind == "devices" and _comparable(request.devices, gpus):
         same = on_gpu and set(request.devices) == set(gpus)
     else:
