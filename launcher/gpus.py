@@ -134,6 +134,9 @@ def device_difference(
         same = on_gpu or not gpu_wanted or (reason == ASKED_FOR_CPU and not explicit)
     elif request.kind == "count":
         same = on_gpu and len(held) == request.count
+    elif request.kind == "all":
+        # Where nobody can list the GPUs, whatever it has counts as all of them.
+        same = on_gpu and (held == (EVERY,) or len(gpus()) in (0, len(held)))
     elif request.kind == "devices":
         same = on_gpu and _same_gpus(request.devices, held, gpus)
     else:

@@ -91,8 +91,8 @@ class FakeEngine(FakeStorage):
         self.policies[name] = policy
 
     def rename(self, name: str, new_name: str) -> None:
-        self._set(name, name=new_name)
-        self.rows[new_name] = self.rows.pop(name)
+        self._set(name)
+        self.rows[new_name] = replace(self.rows.pop(name), name=new_name)
         if name in self.plans:
             self.plans[new_name] = self.plans[name]
 
