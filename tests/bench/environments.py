@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
+
+from launcher import labels
 from tests.bench.figure import quiet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,3 +62,20 @@ def bench() -> Iterator[Bench]:
         finally:
             for left in list(made.names):
                 made.remove(left)
+
+
+@contextmanager
+def simulated(count: int) -> Iterator[None]:
+    """Environments that are down: volumes with an environment's labels, which is all that `ls` goes by then."""
+    client = docker.from_env()
+    owned = {labels.ROLE: labels.ROLE_ENVIRONMENT, labels.MODE: "jupyter", labels.PORT: "0", labels.OWNER: "0"}
+    made = []
+    try:
+        for _ in range(count):
+            name = f"bench-{secrets.token_hex(3)}"
+            made.append(client.volumes.create(f"gl-{name}", labels={**owned, labels.NAME: name}))
+        yield
+    finally:
+        for volume in made:
+            volume.remove()
+        client.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,16 @@ def compile_nvml(directory: Path) -> Path:
     return compile_driver(directory, "libnvml.c", "libnvidia-ml.so.1")
 
 
-def write_spec(directory: Path, *, library: Path | None = None, nvml: Path | None = None, count: int = 2) -> None:
-    """A spec of `count` GPUs and `all`: nodes that are /dev/null, a mount, and a variable.
+def write_spec(
+    directory: Path, *, library: Path | None = None, nvml: Path | None = None, names: Sequence[str] = ("0", "1")
+) -> None:
+    """A spec of the GPUs `names` and `all`: nodes that are /dev/null, a mount, and a variable.
 
     `library` and `nvml` are mounted where the driver's libcuda and libnvidia-ml would be.
     """
     mounts = [("/etc/os-release", "/usr/share/driver-note")]
     mounts += [(str(path), f"{LIBRARIES}/{path.name}") for path in (library, nvml) if path]
-    nodes = {str(index): [f"/dev/nvidia{index}"] for index in range(count)}
+    nodes = {name: [f"/dev/nvidia{index}"] for index, name in enumerate(names)}
     nodes["all"] = [path for paths in nodes.values() for path in paths]
     spec = {
         "cdiVersion": "0.6.0",

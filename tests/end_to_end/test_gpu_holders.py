@@ -113,7 +113,7 @@ def test_of_eight_at_once_four_get_a_gpu_each_and_four_are_told_who_has_them(
     launch: Launch, spec: Callable[..., None]
 ) -> None:
     """Simulated: four cards in the specification."""
-    spec(count=4)
+    spec(names="0123")
     stopped = launch("stop", "holder").code == 0
     names = [f"racer{index}" for index in range(8)]
     asked = ("--mode", "jupyter", "--gpus", "1", "--skip-check", "--json")

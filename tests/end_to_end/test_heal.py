@@ -37,7 +37,7 @@ def environment(
     launch: Launch, spec: Callable[..., None], fake_libcuda: Path, fake_nvml: Path, extra: Path
 ) -> Iterator[Any]:
     """What `up --json` printed for an environment with a GPU that works."""
-    spec(library=fake_libcuda, nvml=fake_nvml, count=1)
+    spec(library=fake_libcuda, nvml=fake_nvml, names=("0",))
     options = ("--gpus", "all", "--share", "--mount", f"{extra}:/mnt/extra", "-e", f"FAKE_NODE={NODE}", "-e", "OWN=1")
     done = launch("up", "loser", "--mode", "jupyter", *options, "--json")
     assert done.code == 0, done.stderr

@@ -59,6 +59,23 @@ def test_twenty_environments_more_cost_no_request_more(
         assert set(names) <= {row["name"] for row in json.loads(printed)["environments"]}
 
 
+def test_another_users_environment_is_listed_without_the_place_of_their_work(
+    run_launcher: RunLauncher, docker_client: docker.DockerClient
+) -> None:
+    """Simulated: a volume with the labels of another user's environment that is down."""
+    name = f"test-{secrets.token_hex(4)}"
+    values = {labels.ROLE: labels.ROLE_ENVIRONMENT, labels.NAME: name, labels.OWNER: "424242", labels.MODE: "ssh"}
+    volume = docker_client.volumes.create(f"gl-{name}", labels=values | {labels.PROJECT: "/home/alice/secret-plan"})
+    try:
+        listed = json.loads(run_launcher("ls", "--all", "--json").stdout)["environments"]
+        assert [row["project"] for row in listed if row["name"] == name] == [None]
+        shown = run_launcher("ls", "--all").stdout
+        assert name in shown and "secret-plan" not in shown
+        assert run_launcher("heal", name, "--json").code == 4
+    finally:
+        volume.remove()
+
+
 @pytest.mark.usefixtures("ssh_image")
 def test_eight_environments_started_at_once_all_come_up(
     run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
