@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Each shares an engine's state, or compares it before and after.
 PRIVATE_ENGINE = ("test_gpu_rule.py", "test_gpu_holders.py")
-TOGETHER = ("end_to_end", "faults")
+TOGETHER = ("browser", "end_to_end", "faults")
 
 
 def group(nodeid: str) -> str:
