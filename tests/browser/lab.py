@@ -29,19 +29,11 @@ class Lab:
     def open(cls, context: BrowserContext, url: str) -> Lab:
         """Open a new tab at `url` and wait until JupyterLab can be used."""
         lab = cls(context.new_page())
-        lab.page.on("request", lab._note_request)
-        lab.page.on("requestfailed", lab._note_failure)
+        # Not the bound methods: playwright sets attributes on their object.
+        lab.page.on("request", lambda request: note_elsewhere(request, lab.elsewhere))
+        lab.page.on("requestfailed", lambda request: note_dropped(request, lab.dropped))
         lab.go(url)
         return lab
-
-    def _note_request(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
-            self.elsewhere.append(request.url)
-
-    def _note_failure(self, request: Request) -> None:
-        if "ERR_NETWORK_CHANGED" in (request.failure or ""):
-            self.dropped.append(request.url)
 
     def go(self, url: str) -> None:
         """Load `url` and wait until JupyterLab can be used.
@@ -69,8 +61,8 @@ class Lab:
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def card(self, label: str) -> Locator:
-        """The first card of the start page with this label."""
-        return self.page.locator(".jp-LauncherCard", has_text=label).first
+        """The first card with this label of the start page that is seen."""
+        return self.page.locator(".jp-LauncherCard:visible", has_text=label).first
 
     def menu(self, menu: str, item: str) -> None:
         """Choose `item` of a menu in the bar at the top."""
@@ -93,6 +85,19 @@ class Lab:
     def printed(self) -> str:
         """Everything the notebook's cells printed."""
         return "\n".join(self.outputs("application/vnd.jupyter.stdout").all_text_contents())
+
+
+def note_elsewhere(request: Request, urls: list[str]) -> None:
+    """Append the URL when it leads to another machine."""
+    parts = urlsplit(request.url)
+    if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+        urls.append(request.url)
+
+
+def note_dropped(request: Request, urls: list[str]) -> None:
+    """Append the URL when Chromium gave the request up by itself."""
+    if "ERR_NETWORK_CHANGED" in (request.failure or ""):
+        urls.append(request.url)
 
 
 def origin(url: str) -> str:
