@@ -51,11 +51,6 @@ def _masked(request: UpRequest) -> list[str]:
     return [] if mask is None else [f"-e CUDA_VISIBLE_DEVICES={mask} hides GPUs from all programs; --gpus chooses them"]
 
 
-def gpu_count(context: Context) -> int:
-    """How many GPUs the engine's host has; 0 where nobody knows."""
-    return len(host_gpus(context.engine.info(), system_root(context.environ)))
-
-
 def _install_toolkit(context: Context, missing: NotReadyError) -> None:
     """What `launcher setup` does, with the consent of --yes; raises `missing` where that cannot be done."""
     plan = make_plan(context.environ)

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 # Each shares an engine's state, or compares it before and after.
-PRIVATE_ENGINE = ("test_gpu_rule.py", "test_gpu_holders.py", "test_engine_restart.py", "test_gpu_use.py", "test_heal.py")
-TOGETHER = ("end_to_end", "faults")
+PRIVATE_ENGINE = (
+    "test_engine_restart.py",
+    "test_gpu_holders.py",
+    "test_gpu_rule.py",
+    "test_gpu_use.py",
+    "test_heal.py",
+)
+TOGETHER = ("browser", "end_to_end", "faults")
 
 
 def group(nodeid: str) -> str:

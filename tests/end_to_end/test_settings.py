@@ -1,4 +1,4 @@
-"""Settings on the real engine: limits as `docker inspect` shows them, and an environment made anew that lost nothing."""
+"""Settings on a real engine: what is asked for is what the engine has, and a change loses nothing."""
 
 from __future__ import annotations
 
