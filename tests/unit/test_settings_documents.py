@@ -10,6 +10,7 @@ import pytest
 from launcher import toml
 from launcher.cli.up import up
 from launcher.errors import UsageError
+from launcher.host_paths import host_path_check
 from launcher.settings.documents import SCHEMA_FILE, readme_table, schema, schema_text, template
 from launcher.settings.files import SettingsFile
 from launcher.settings.keys import KEYS, Key, Kind
@@ -38,7 +39,7 @@ def test_every_example_of_the_template_is_accepted(tmp_path: Path, monkeypatch: 
     )
     file = SettingsFile(tmp_path / "launcher.toml", text, toml.loads(text))
     assert set(file.table) == {key.name for key in KEYS}
-    found = list(from_file(file, Source(Origin.PROJECT, tmp_path, {}, base=tmp_path)))
+    found = list(from_file(file, Source(Origin.PROJECT, tmp_path, {}, host_path_check(tmp_path), tmp_path)))
     assert {setting.key.name for setting in found} == {key.name for key in KEYS}
 
 

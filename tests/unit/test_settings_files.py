@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import UsageError
+from launcher.host_paths import host_path_check
 from launcher.settings.files import read_file
 from launcher.settings.keys import BY_NAME, KEYS
 from launcher.settings.reading import Source, from_variables
@@ -83,7 +84,7 @@ def read(project: Path, environ: dict[str, str] | None = None) -> None:
     home = project.parent / "home"
     home.mkdir(exist_ok=True)
     options = {key.parameter: None for key in KEYS}
-    resolve({"HOME": str(home), **(environ or {})}, home, project, options)
+    resolve({"HOME": str(home), **(environ or {})}, home, host_path_check(home), project, options)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -191,5 +192,5 @@ def test_variables_are_none_of_those_that_compose_or_the_image_read_but_one_of_t
     others = {name for path in sources for name in re.findall(r"LAUNCHER_[A-Z_]+", path.read_text())}
     assert {key.variable for key in KEYS} & others == {"LAUNCHER_SHM_SIZE"}
     # compose's own spelling is understood.
-    source = Source(Origin.VARIABLE, Path("/h"), {"LAUNCHER_SHM_SIZE": "8gb"})
+    source = Source(Origin.VARIABLE, Path("/h"), {"LAUNCHER_SHM_SIZE": "8gb"}, host_path_check(Path("/h")))
     assert [setting.text for setting in from_variables(source)] == ["8g"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.context import Context
+from launcher.host_paths import host_path_check
 from launcher.request import make_request
 from launcher.settings.keys import BY_NAME, KEYS, Kind
 from launcher.settings.resolve import resolve
@@ -63,7 +64,7 @@ class Places:
         path.write_text(text, encoding="utf-8")
 
     def read(self) -> dict[str, Setting]:
-        return resolve(self.environ, self.home, self.project, self.options)
+        return resolve(self.environ, self.home, host_path_check(self.home), self.project, self.options)
 
 
 @pytest.fixture
