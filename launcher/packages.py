@@ -58,9 +58,7 @@ def debian_package(entry: str, where: str = "apt entry") -> str:
     """NAME[:ARCHITECTURE][=VERSION]; raises UsageError, beginning with `where`, for anything else."""
     text = entry.strip()
     if not APT.fullmatch(text):
-        raise UsageError(
-            f"{where} {entry!r} is not a Debian package", 'Write its name, with a version if need be: "ffmpeg=7:5.1"'
-        )
+        raise UsageError(f"{where} {entry!r} is not the name of a Debian package", "Example: ffmpeg, or ffmpeg=7:5.1")
     return text
 
 
@@ -69,8 +67,8 @@ def requirement(entry: str, where: str = "pip entry") -> str:
     match = PIP.fullmatch(entry.strip())
     if match is None:
         raise UsageError(
-            f"{where} {entry!r} is not a package name with optional extras and versions",
-            'Write "name", "name==1.2" or "name[extra]>=1,<2"; install anything else inside: pip install ...',
+            f"{where} {entry!r} is not a Python requirement",
+            "Example: einops>=0.8 or timm[extra]==1.0 (options, files, addresses and markers are not taken)",
         )
     extras = sorted({normal_name(extra) for extra in (match["extras"] or "").split(",") if extra.strip()})
     versions = sorted({re.sub(r"\s", "", version) for version in (match["versions"] or "").split(",") if version})

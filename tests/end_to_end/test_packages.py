@@ -14,8 +14,8 @@ from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, Up, new_name, project_of
 
 pytestmark = pytest.mark.usefixtures("ssh_image", "layers")
-LISTS = ("--apt", "sudo", "--apt", "htop", "--pip", "iniconfig")
-SAME_LISTS = ("--pip", "iniconfig", "--apt", "htop", "--apt", "sudo", "--apt", "htop")
+LISTS = 'apt = ["sudo", "htop"]\npip = ["iniconfig"]\n'
+SAME_LISTS = 'pip = ["Iniconfig"]\napt = ["htop", "sudo", "htop"]\n'
 LOOK = (
     "command -v htop; "
     "python -c 'import iniconfig, torch; print(iniconfig.__file__, torch.__version__, torch.__file__)'; "
@@ -46,7 +46,8 @@ def test_a_list_is_built_once_and_changes_neither_torch_nor_privileges(
     up: Up, run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     project = project_of(tmp_path / "project", 1234)
-    first = up("ssh", *LISTS, project=project)
+    (project / "launcher.toml").write_text(LISTS)
+    first = up("ssh", project=project)
     assert "packages" in phases(first)
     inside = run_launcher("exec", first.name, "--", "sh", "-c", LOOK).stdout.split()
     assert inside[0] == "/usr/bin/htop"
@@ -55,23 +56,25 @@ def test_a_list_is_built_once_and_changes_neither_torch_nor_privileges(
     history = json.dumps(docker_client.images.get(first.result["image"]).history())
     assert "https_proxy=" not in history.lower() and "index-url" not in history
     assert run_launcher("down", first.name).code == 0
-    again = up("ssh", *SAME_LISTS, project=project, name=first.name)
+    (project / "launcher.toml").write_text(SAME_LISTS)
+    again = up("ssh", project=project, name=first.name)
     assert "packages" not in phases(again) and again.result["image"] == first.result["image"]
 
 
-def test_a_changed_list_is_another_image_and_build_makes_it_beforehand(
+def test_build_makes_it_beforehand_and_a_changed_list_is_another_image(
     up: Up, run_launcher: RunLauncher, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     project = project_of(tmp_path / "project", 1234)
-    built = run_launcher("build", "--target", "ssh", "--pip", "iniconfig", "--project", str(project))
+    (project / "launcher.toml").write_text('pip = ["iniconfig"]\n')
+    built = run_launcher("build", "--target", "ssh", cwd=project)
     assert built.code == 0 and "Installing 1 Python package" in built.stderr
-    started = up("ssh", "--pip", "iniconfig", project=project)
+    started = up("ssh", project=project)
     layer = docker_client.images.get(built.stdout.strip())
     assert started.result["image"] == layer.id and "packages" not in phases(started)
-    again = run_launcher("build", "--target", "ssh", "--pip", "iniconfig", "--project", str(project))
+    again = run_launcher("build", "--target", "ssh", "--project", str(project))
     assert (again.stdout, "Installing" in again.stderr) == (built.stdout, False)
-    other = run_launcher("build", "--target", "ssh", "--pip", "iniconfig!=0.1", "--project", str(project))
-    assert other.code == 0 and other.stdout != built.stdout
+    changed = up("ssh", "--pip", "iniconfig!=0.1", project=project, name=started.name)
+    assert "packages" in phases(changed) and changed.result["image"] != layer.id
 
 
 @pytest.mark.parametrize(
@@ -81,8 +84,8 @@ def test_a_changed_list_is_another_image_and_build_makes_it_beforehand(
         (("--pip", "iniconfig==99.9"), 1, "no iniconfig==99.9 for this Python"),
         (("--pip", "torch>2.8"), 1, "torch>2.8 does not fit the image's torch 2.8.0"),
         (("--pip", "torch==2.6"), 2, "would replace the image's torch 2.8.0"),
-        (("--pip", "--index-url=http://127.0.0.1"), 2, "is not a package name"),
-        (("--apt", "htop; id"), 2, "is not a Debian package"),
+        (("--pip", "--index-url=http://127.0.0.1"), 2, "is not a Python requirement"),
+        (("--apt", "htop; id"), 2, "is not the name of a Debian package"),
     ],
 )
 def test_what_cannot_be_installed_is_named_and_leaves_nothing(
