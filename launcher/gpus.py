@@ -9,7 +9,7 @@ from pathlib import Path
 
 from envcheck.facts import Nvml, NvmlDevice
 from launcher import labels
-from launcher.attach import EVERY, Holders, HostGpu, attachments, cdi_names, refuse_taken
+from launcher.attach import EVERY, Holders, HostGpu, attachments, cdi_names, refuse_taken, taken
 from launcher.device import ASKED_FOR_CPU
 from launcher.engine import EngineInfo
 from launcher.errors import ConflictError, NotReadyError, UsageError
@@ -22,6 +22,8 @@ from launcher.spec import GpuRequest
 # A card whose processes are hidden (another namespace) is in use when more than this many bytes are: an idle one with
 # a desktop on it has less.
 BUSY_BYTES = 2 << 30
+# More than any machine has.
+MOST_GPUS = 64
 CDI_NUMBER = re.compile(r"(\d+)(?::(\d+))?")
 
 
@@ -94,16 +96,26 @@ def devices_to_try(
     does not exist.
     """
     if not gpus:
-        # Without NVML here (a remote engine, an old driver) the engine's own list is the only truth there is.
-        ways = attachments(info, (EVERY,), every=True)
-        if not share:
-            refuse_taken((EVERY,), held)
-        return tuple(Device(True, reason, (EVERY,), way, share) for way in ways)
+        # A remote engine's nvidia runtime, or an old driver: how many there are only the container will tell.
+        unlisted = _unlisted(request, held, share)
+        ways = attachments(info, unlisted, every=unlisted == (EVERY,))
+        return tuple(Device(True, reason, unlisted, way, share) for way in ways)
     chosen = choose_gpus(request, gpus, held, share)
     numbers = {gpu.uuid: gpu.number for gpu in gpus}
     every = len(chosen) == len(gpus)
     ways = attachments(info, chosen, every, [numbers[uuid] for uuid in chosen])
     return tuple(Device(True, reason, chosen, way, share) for way in ways)
+
+
+def _unlisted(request: GpuRequest, held: Holders, share: bool) -> tuple[str, ...]:
+    """Names to ask the engine for where nobody lists its GPUs; raises GpuTakenError."""
+    names = {"devices": request.devices, "count": tuple(map(str, range(request.count)))}.get(request.kind, (EVERY,))
+    if request.kind == "count" and not share:
+        free = [str(index) for index in range(MOST_GPUS) if not taken((str(index),), held)]
+        names = tuple(free[: request.count]) or names
+    if not share:
+        refuse_taken(names, held)
+    return names
 
 
 def no_card_error() -> NotReadyError:
