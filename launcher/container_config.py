@@ -43,11 +43,17 @@ def host_config(plan: ContainerPlan) -> dict[str, Any]:
         "Ulimits": _ulimits(plan),
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
     }
-    return config | (_gpu_config(plan.attachment) if plan.attachment else {})
+    return config | _limits(plan) | (_gpu_config(plan.attachment) if plan.attachment else {})
 
 
 def _mount(kind: str, source: str, target: str, read_only: bool = False) -> dict[str, Any]:
     return {"Type": kind, "Source": source, "Target": target, "ReadOnly": read_only}
+
+
+def _limits(plan: ContainerPlan) -> dict[str, int]:
+    """Swap counts towards the memory limit, or a run that outgrows it would crawl instead of failing."""
+    limits = {"Memory": plan.memory_bytes, "MemorySwap": plan.memory_bytes, "NanoCpus": plan.nano_cpus}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _ulimits(plan: ContainerPlan) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def inspected_container(raw: Mapping[str, Any]) -> Container:
         image=raw["Image"],
         labels=raw["Config"].get("Labels") or {},
         user=raw["Config"].get("User") or "",
+        environment=dict(entry.partition("=")[::2] for entry in raw["Config"].get("Env") or ()),
     )
 
 

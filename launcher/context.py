@@ -11,6 +11,7 @@ from pathlib import Path
 from launcher.endpoint import Endpoint, resolve_endpoint
 from launcher.engine import Engine
 from launcher.host import home_directory, owner_uid
+from launcher.host_paths import checkout
 from launcher.progress import Progress
 from launcher.state import State
 
@@ -55,6 +56,4 @@ class Context:
 
     @cached_property
     def checkout(self) -> Path | None:
-        """The clone this runs from, None when installed as a package."""
-        root = Path(__file__).resolve().parent.parent
-        return root if (root / "bin/launcher").exists() else None
+        return checkout()

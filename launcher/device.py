@@ -14,9 +14,11 @@ from pathlib import Path
 
 from envcheck.facts import Hardware
 from envcheck.probes.hardware import probe_hardware
-from launcher.errors import NotReadyError
+from launcher.errors import LauncherError, NotReadyError, ParserMissingError
 
 SAID_VARIABLE = "GPU_LAUNCHER_DEVICE_SAID"
+# main's exit code where the launcher proper has to say it: bin/launcher goes on then.
+UNDECIDED = 75
 ASKED_FOR_CPU = "asked for with --gpus none"
 
 
@@ -66,18 +68,32 @@ def refuse_broken_driver(decision: DeviceDecision, hardware: Hardware, root: Pat
         )
 
 
-def _requested_kind(arguments: list[str]) -> str:
-    """The value of --gpus, as far as the first line needs it."""
+def _option(arguments: list[str], name: str) -> str | None:
+    """The value of an option, as far as the first line needs it."""
     for index, argument in enumerate(arguments):
-        if argument == "--gpus" and index + 1 < len(arguments):
-            return _kind(arguments[index + 1])
-        if argument.startswith("--gpus="):
-            return _kind(argument.partition("=")[2])
-    return "auto"
+        if argument == name and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+    return None
 
 
-def _kind(value: str) -> str:
-    return value if value in ("auto", "none") else "devices"
+def _early_request(arguments: list[str]) -> tuple[str, bool]:
+    """The kind of GPU request and whether checks are skipped, by flags, variables and files.
+
+    Raises UsageError for what is wrong in them, ParserMissingError where this Python cannot read a file that is there.
+    """
+    from launcher.host import home_directory
+    from launcher.host_paths import checkout, project_directory
+    from launcher.settings.resolve import resolve
+    from launcher.spec import GpuRequest
+
+    home = home_directory(os.environ)
+    project = project_directory(_option(arguments, "--project"), home, checkout())
+    flags = {"gpus": _option(arguments, "--gpus"), "skip_check": True if "--skip-check" in arguments else None}
+    settings = resolve(os.environ, home, project, flags)
+    gpus, skip = settings.get("gpus"), settings.get("skip-check")
+    return GpuRequest.parse(gpus.text if gpus else "auto").kind, skip is not None and skip.text == "true"
 
 
 def main() -> None:
@@ -86,17 +102,24 @@ def main() -> None:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if not own or own[0] not in ("up", "train") or {"-h", "--help"} & set(own):
         return
+    try:
+        _apply(own)
+    except ParserMissingError:
+        sys.exit(UNDECIDED)
+    except LauncherError as error:
+        from launcher.render import report_error
+
+        sys.exit(report_error(error, "--json" in own))
+
+
+def _apply(arguments: list[str]) -> None:
+    kind, skip_check = _early_request(arguments)
     root = system_root(os.environ)
     hardware = probe_hardware(root)
-    decision = decide_device(_requested_kind(own), hardware)
+    decision = decide_device(kind, hardware)
     print(decision.line(), file=sys.stderr, flush=True)
-    if os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") and "--skip-check" not in own:
-        try:
-            refuse_broken_driver(decision, hardware, root)
-        except NotReadyError as error:
-            from launcher.render import report_error
-
-            sys.exit(report_error(error, "--json" in own))
+    if os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") and not skip_check:
+        refuse_broken_driver(decision, hardware, root)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class DockerEngine(DockerStorage):
             cdi_directories=directories,
             cdi_devices=devices,
             memory_bytes=raw.get("MemTotal", 0),
+            processors=raw.get("NCPU", 0),
             rootless=any("rootless" in option for option in raw.get("SecurityOptions") or ()),
             local=self._endpoint.local,
         )
@@ -112,11 +113,15 @@ class DockerEngine(DockerStorage):
         with self._translated():
             self._client.kill(name, signal)
 
-    def keep_running(self, name: str) -> None:
+    def keep_running(self, name: str, policy: str = "unless-stopped") -> None:
         """Start again after a crash or a reboot; set only once the service was usable, or a bad start would loop."""
         with self._translated():
-            policy: Any = {"Name": "unless-stopped"}
-            self._client.update_container(name, restart_policy=policy)
+            restart_policy: Any = {"Name": policy}
+            self._client.update_container(name, restart_policy=restart_policy)
+
+    def rename(self, name: str, new_name: str) -> None:
+        with self._translated():
+            self._client.rename(name, new_name)
 
     def remove(self, name: str) -> None:
         with self._translated(), _absent_is_fine():

@@ -20,4 +20,4 @@ def dry_run(context: Context, request: UpRequest) -> dict[str, Any]:
     plans = make_plans(context, request, decision, choose_image(request.mode.value, request.stack))
     port = checked_port(request.port) or next(candidate_ports(FIRST_PORTS[request.mode], ()))
     first, *others = [asdict(with_port(plan, port)) for plan, _ in plans]
-    return {"container": first, "alternatives": [plan["attachment"] for plan in others]}
+    return {"container": first, "restart": request.restart, "alternatives": [plan["attachment"] for plan in others]}

@@ -19,6 +19,7 @@ class EngineInfo:
     cdi_directories: tuple[str, ...] = ()
     cdi_devices: tuple[str, ...] = ()
     memory_bytes: int = 0
+    processors: int = 0
     rootless: bool = False
     local: bool = True
 
@@ -37,7 +38,7 @@ class Container:
     """A container as the engine sees it now.
 
     `state` is Docker's (created, running, paused, restarting, exited, dead); `health` is starting, healthy,
-    unhealthy, or "" without a health check; `user` is uid:gid, known of an inspected container only.
+    unhealthy, or "" without a health check. A listing has neither `user` (uid:gid) nor `environment`.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Container:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
-    """A container before it exists: every choice made, nothing done."""
+    """A container before it exists: every choice made, nothing done. A limit that is None is not set."""
 
     name: str
     image: str
@@ -108,6 +110,8 @@ class ContainerPlan:
     host_port: int | None
     shm_bytes: int
     pids: int
+    memory_bytes: int | None = None
+    nano_cpus: int | None = None
     capabilities: tuple[str, ...] = ()
     attachment: Attachment | None = None
     terminal: bool = False
@@ -126,7 +130,8 @@ class Engine(Storage, Protocol):
     def stop(self, name: str, seconds: int = 10) -> None: ...
     def restart(self, name: str, seconds: int = 10) -> None: ...
     def kill(self, name: str, signal: str) -> None: ...
-    def keep_running(self, name: str) -> None: ...
+    def keep_running(self, name: str, policy: str = "unless-stopped") -> None: ...
+    def rename(self, name: str, new_name: str) -> None: ...
     def remove(self, name: str) -> None: ...
     def create_network(self, name: str, labels: Mapping[str, str], mtu: int | None) -> bool: ...
     def remove_network(self, name: str) -> None: ...

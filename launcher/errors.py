@@ -49,6 +49,10 @@ class GpuTakenError(ConflictError):
     """Another environment holds a GPU that was asked for."""
 
 
+class ParserMissingError(LauncherError):
+    """Python 3.10 before the launcher's packages are installed: it cannot read TOML."""
+
+
 class TimedOutError(LauncherError):
     """Something did not answer within its deadline."""
 

@@ -22,11 +22,6 @@ def is_reusable(request: UpRequest, existing: Container) -> bool:
             f"environment {request.name} exists already for {found.get(labels.PROJECT)} ({found.get(labels.MODE)})",
             "Choose another name: launcher up NAME ...",
         )
-    if request.port is not None and found.get(labels.PORT) != str(request.port):
-        raise ConflictError(
-            f"environment {request.name} already uses port {found.get(labels.PORT)}",
-            f"Change it with: launcher down {request.name}, then up --port {request.port}",
-        )
     return existing.state not in ("created", "dead")
 
 

@@ -35,6 +35,11 @@ def devices_for(context: Context, request: UpRequest, decision: DeviceDecision) 
     return devices_to_try(request.gpus, decision.reason, context.engine.info(), gpus, held, request.share)
 
 
+def gpu_count(context: Context) -> int:
+    """How many GPUs the engine's host has; 0 where nobody knows."""
+    return len(host_gpus(context.engine.info(), system_root(context.environ)))
+
+
 def _install_toolkit(context: Context, missing: NotReadyError) -> None:
     """What `launcher setup` does, with the consent of --yes; raises `missing` where that cannot be done."""
     plan = make_plan(context.environ)

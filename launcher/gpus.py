@@ -64,25 +64,45 @@ def no_card_error() -> NotReadyError:
     )
 
 
-def refuse_other_device(name: str, found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool) -> None:
-    """An environment that is there runs on what it was made with; a wish for something else is never passed over.
+def device_difference(
+    found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool, explicit: bool = False, every: int = 0
+) -> tuple[str, str] | None:
+    """What an environment runs on and what `request` means instead; None where that is the same.
 
     `found` are its container's labels, `gpu_wanted` what the GPU rule decided for `request` on this machine. `auto`
-    takes what is there, but not the CPU of a day without a usable card. Raises ConflictError.
+    takes what is there, but not the CPU of a day without a usable card, and where `explicit` not one asked for before.
+    `every` is how many GPUs `all` means, 0 where nobody knows.
     """
     gpus, reason = held_gpus(found), found.get(labels.DEVICE_REASON, "")
     on_gpu = found.get(labels.DEVICE) == "gpu"
     if request.kind == "auto":
-        same = on_gpu or not gpu_wanted or reason == ASKED_FOR_CPU
+        same = on_gpu or not gpu_wanted or (reason == ASKED_FOR_CPU and not explicit)
     elif request.kind == "count":
         same = on_gpu and len(gpus) == request.count
-    elif request.kind == "devices" and all(device.isdecimal() for device in (*request.devices, *gpus)):
+    elif request.kind == "all":
+        same = on_gpu and (every in (0, len(gpus)) or gpus == (EVERY,))
+    elif request.kind == "devices" and _comparable(request.devices, gpus):
         same = on_gpu and set(request.devices) == set(gpus)
     else:
         same = on_gpu == gpu_wanted
-    if not same:
-        has = f"on GPU {', '.join(gpus)}" if on_gpu else f"on the CPU ({reason})"
+    if same:
+        return None
+    return (f"GPU {', '.join(gpus)}" if on_gpu else f"the CPU ({reason})"), f"--gpus {request}"
+
+
+def _comparable(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Indices can be compared with indices, UUIDs with UUIDs."""
+    return len({device.isdecimal() for device in (*one, *other)}) == 1
+
+
+def refuse_other_device(name: str, found: Mapping[str, str], request: GpuRequest, gpu_wanted: bool) -> None:
+    """`train` takes an environment that runs as it is: a wish for something else is never passed over.
+
+    Raises ConflictError.
+    """
+    difference = device_difference(found, request, gpu_wanted)
+    if difference:
         raise ConflictError(
-            f"environment {name} runs {has}, which is not what --gpus {request} means now",
+            f"environment {name} runs on {difference[0]}, which is not what {difference[1]} means now",
             f"Make it anew, its files are kept: launcher down {name}, then this command again",
         )

@@ -32,12 +32,13 @@ SYSTEM_TREES = ("/boot", "/dev", "/etc", "/proc", "/sys", "/var/lib/containerd",
 ENGINE_SOCKETS = ("containerd.sock", "docker.sock", "podman.sock")
 
 
-def checked_host_path(text: str, home: Path, option: str) -> Path:
-    """Resolve a host path for a bind mount; refuses what is missing or would expose the host.
+def checked_host_path(text: str, home: Path, option: str, base: Path | None = None) -> Path:
+    """Resolve a host path for a bind mount, from `base` where it is relative.
 
-    Symlinks are followed first, so that a link to `/` is judged as `/`.
+    Refuses what is missing or would expose the host. Symlinks are followed first, so that a link to `/` is judged as
+    `/`.
     """
-    path = _existing(expanded(text), f"{option}: {text}")
+    path = _existing((base or Path()) / expanded(text), f"{option}: {text}")
     if _holds_home(path, home):
         raise UsageError(f"{option}: {text} is your whole home directory", "Mount a directory inside it instead.")
     if _is_sensitive(path) or path.name in ENGINE_SOCKETS:
@@ -77,7 +78,13 @@ def _is_sensitive(path: Path) -> bool:
     return str(path) in SENSITIVE_DIRECTORIES or any(path.is_relative_to(tree) for tree in SYSTEM_TREES)
 
 
-def project_directory(project: str | None, home: Path, checkout: Path | None) -> Path:
+def checkout() -> Path | None:
+    """The clone this runs from, None when installed as a package."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "bin/launcher").exists() else None
+
+
+def project_directory(project: str | None, home: Path, clone: Path | None) -> Path:
     """The directory that becomes /workspace: `--project`, else the current one.
 
     In the launcher's own checkout it is `workspace/` below it, so that nobody's notebooks mix with the tool.
@@ -96,7 +103,7 @@ def project_directory(project: str | None, home: Path, checkout: Path | None) ->
         raise UsageError(
             f"project {chosen} is not a directory", "Give the directory that holds your work: --project DIR."
         )
-    if checkout is not None and path == Path(os.path.realpath(checkout)):
+    if clone is not None and path == Path(os.path.realpath(clone)):
         return path / "workspace"
     suggestion = "mkdir -p ~/project && cd ~/project, then run this again (or give --project DIR)."
     if path == Path(os.path.realpath(home)):

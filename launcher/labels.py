@@ -22,6 +22,11 @@ ROLE_CACHE = "cache"
 ROLE_DATA = "data"
 
 
+def set_aside_name(engine_name: str) -> str:
+    """A container's name while its replacement is being made; no environment's can end like this."""
+    return f"{engine_name}.-"
+
+
 def engine_name(owner: int, name: str) -> str:
     """The container's and network's name: unique per user, readable in `docker ps`."""
     return f"gl-{owner}-{name}"

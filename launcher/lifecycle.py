@@ -105,6 +105,7 @@ def _usable(context: Context, environment: Environment, skip_check: bool) -> Env
 def down(context: Context, environment: Environment) -> None:
     """Remove container and network; the volumes, and with them home, token and host key, stay."""
     context.engine.remove(environment.engine_name)
+    context.engine.remove(labels.set_aside_name(environment.engine_name))
     context.engine.remove_network(environment.engine_name)
 
 

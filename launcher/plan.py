@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from launcher import labels
 from launcher.engine import Attachment, ContainerPlan, VolumeMount
 from launcher.host import Caller
+from launcher.settings.record import record_json
 from launcher.spec import Mode, UpRequest
 
 CONTAINER_PORTS = {Mode.JUPYTER: 8888, Mode.SSH: 2222}
@@ -91,9 +91,10 @@ def plan_container(
         network=name,
         container_port=CONTAINER_PORTS[request.mode],
         host_port=port,
-        # Docker's 64 MB default kills DataLoader workers with a bus error: https://github.com/pytorch/pytorch/issues/5040
-        shm_bytes=max(machine.memory_bytes // 2, 64 << 20),
-        pids=max(4096, 512 * machine.processors),
+        shm_bytes=request.shm_bytes or _shared_memory(request, machine),
+        pids=request.pids or max(4096, 512 * machine.processors),
+        memory_bytes=request.memory_bytes,
+        nano_cpus=None if request.cpus is None else round(request.cpus * 1_000_000_000),
         capabilities=ROOT_SSH_CAPABILITIES if caller.is_root and request.mode is Mode.SSH else (),
         attachment=device.attachment,
     )
@@ -102,7 +103,7 @@ def plan_container(
         labels=_labels(request, machine, device, port)
         | {
             labels.IMAGE_SOURCE: image.source,
-            labels.SETTINGS: settings_digest(plan, image.source),
+            labels.SETTINGS: record_json(request.settings),
         },
     )
 
@@ -120,21 +121,6 @@ def plan_one_off(plan: ContainerPlan, command: tuple[str, ...], terminal: bool) 
     )
 
 
-def settings_digest(plan: ContainerPlan, source: str) -> str:
-    """Changes when `up` would build a different container; the port is chosen once and does not count."""
-    relevant = (
-        plan.image,
-        source,
-        plan.uid,
-        plan.gid,
-        plan.groups,
-        sorted(plan.environment.items()),
-        plan.binds,
-        str(plan.attachment),
-    )
-    return hashlib.sha256(json.dumps(relevant, default=str).encode()).hexdigest()[:16]
-
-
 def request_json(device: Device) -> str:
     """What envcheck reads inside the container: the host's PCI bus is visible there, the request is what counts."""
     record = {
@@ -144,6 +130,11 @@ def request_json(device: Device) -> str:
         "reason": device.reason,
     }
     return json.dumps(record)
+
+
+def _shared_memory(request: UpRequest, machine: Machine) -> int:
+    """Docker's 64 MB kill DataLoader workers with a bus error: https://github.com/pytorch/pytorch/issues/5040"""
+    return max(min(request.memory_bytes or machine.memory_bytes, machine.memory_bytes) // 2, 64 << 20)
 
 
 def _environment(request: UpRequest, machine: Machine, device: Device) -> dict[str, str]:

@@ -38,10 +38,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def valid_port(port: int | None) -> int | None:
-    """Raises UsageError for a number that is no TCP port."""
+def valid_port(port: int | None, where: str = "--port") -> int | None:
+    """Raises UsageError, naming `where` it stands, for a number that is no TCP port."""
     if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"--port {port} is not a TCP port", "Use a number from 1024 to 65535.")
+        raise UsageError(f"{where} {port} is not a TCP port", "Use a number from 1024 to 65535.")
     return port
 
 

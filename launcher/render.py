@@ -46,21 +46,22 @@ def table(environments: Sequence[Environment], owners: bool) -> str:
         return "No environments. Start one: launcher up --mode jupyter\n"
     header = ["NAME", "MODE", "STATE", "DEVICE", "PORT", "PROJECT"] + (["OWNER"] if owners else [])
     rows = [header] + [_row(environment, owners) for environment in environments]
-    return _columns(rows)
+    return columns(rows)
 
 
 def comparison_text(comparison: Comparison) -> str:
     """Both sides of `check`, a row a check."""
     sides = ("CHECK", "THIS MACHINE", comparison.name or "")
     shown = [sides, ("verdict", _verdict(comparison.host), _verdict(comparison.container)), *comparison.rows()]
-    return _columns([list(row if comparison.container else row[:2]) for row in shown])
+    return columns([list(row if comparison.container else row[:2]) for row in shown])
 
 
 def _verdict(report: Report | None) -> str:
     return "-" if report is None else report.verdict.upper()
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of as many cells each, in columns as wide as their widest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
@@ -97,7 +98,7 @@ def items_text(items: Sequence[Item], freed: int) -> str:
     if not items:
         return "Nothing to prune."
     rows = [[f"  {item.kind}", one_line(item.name), _size(item.bytes), one_line(item.why)] for item in items]
-    return _columns(rows) + f"{len(items)} thing(s), at least {readable_bytes(freed)}"
+    return columns(rows) + f"{len(items)} thing(s), at least {readable_bytes(freed)}"
 
 
 def _size(count: int | None) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from launcher import toml
 from launcher.errors import LauncherError, UsageError
 
 TARGETS = ("jupyter", "ssh")
@@ -85,14 +85,8 @@ def parse_stack(name: str, row: dict[str, Any]) -> Stack:
 def _document() -> dict[str, Any]:
     path = images_directory() / "stacks.toml"
     try:
-        # In the standard library only since Python 3.11.
-        parser = import_module("tomllib")
-    except ImportError:
-        parser = import_module("tomli")
-    try:
-        document: dict[str, Any] = parser.loads(path.read_text(encoding="utf-8"))
+        return toml.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise LauncherError(
             f"{path} cannot be read: {error}", "correct it, or restore it from the repository"
         ) from error
-    return document

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from launcher import labels
+from launcher.changes import agree_to_outside
 from launcher.context import Context
 from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
@@ -40,12 +41,13 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
             gate(context, running.gpus, lambda command: context.engine.execute(running.engine_name, command))
         return _explained(context, run_in(context, running.engine_name, trainer_command(arguments, len(running.gpus))))
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
+    agree_to_outside(context, request)
     request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
     image = choose_image("jupyter", request.stack)
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, "jupyter", request.stack)
     refuse_unmet_requirement(context, [plan for plan, _ in plans])
-    prepare_project(context, request)
+    prepare_project(context, request.project)
 
     def check_and_train(plans: Plans) -> int:
         if not request.skip_check:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from launcher import labels
+from launcher.access.keys import read_key_files
 from launcher.address import address_of, usable_check
+from launcher.changes import agree_to_change, agree_to_outside, change_of, changed_request
 from launcher.context import Context
 from launcher.device import SAID_VARIABLE, DeviceDecision, decide_device, refuse_broken_driver, system_root
 from launcher.engine import Container, ContainerPlan
@@ -17,17 +21,19 @@ from launcher.errors import ConflictError, GpuTakenError, NotReadyError, UsageEr
 from launcher.existing import is_reusable, refuse_other_volumes
 from launcher.gpu_choice import devices_for
 from launcher.gpu_holders import start_with_gpus
-from launcher.gpus import refuse_other_device
 from launcher.host import identify_caller, memory_bytes
 from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
+from launcher.limits import limit_warnings, refuse_impossible_limits
 from launcher.network import certificate_bundle
 from launcher.plan import FIRST_PORTS, Device, ImageChoice, Machine, plan_container
 from launcher.ports import candidate_ports, checked_port
 from launcher.proof import prove_gpus
-from launcher.provision import is_port_conflict, provisioned, with_port
+from launcher.provision import Access, is_port_conflict, provisioned, with_port
 from launcher.ready import wait_until_usable
+from launcher.request import text_of
 from launcher.result import EnvironmentResult
+from launcher.set_aside import recover, set_aside
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
 
@@ -39,26 +45,46 @@ ATTEMPTS = 16
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
     """Start the environment, or repair the one that is there; returns when it can be used."""
+    read_key_files(request.keys)
     decision = examine_device(context, request)
     with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
         ensure_engine(context.progress, consent=context.consent)
-        existing = context.engine.container(labels.engine_name(context.owner, request.name))
+        name = labels.engine_name(context.owner, request.name)
+        recover(context.engine, name)
+        existing = context.engine.container(name)
         if existing is not None and is_reusable(request, existing):
-            refuse_other_device(request.name, existing.labels, request.gpus, decision.gpu)
-            if decision.gpu and existing.labels.get(labels.DEVICE) != "gpu":
-                context.progress.say(
-                    f"Device: CPU ({request.name} was made with --gpus none, and stays so until `down`)"
-                )
-            return _repair(context, request, existing)
+            return _reuse(context, request, existing, decision)
         if existing is None:
             refuse_other_volumes(context, request)
         checked_port(request.port)
-        # GPUs before the image: a run that must fail does so before anything is downloaded.
-        image = choose_image(request.mode.value, request.stack)
-        plans = make_plans(context, request, decision, image)
-        ensure_image(context, image, request.mode.value, request.stack)
-        refuse_unmet_requirement(context, [plan for plan, _ in plans])
-        prepare_project(context, request)
+        agree_to_outside(context, request)
+        return _make(context, request, decision)
+
+
+def _reuse(context: Context, request: UpRequest, existing: Container, decision: DeviceDecision) -> EnvironmentResult:
+    """Repair what is there where it is what was asked for; make it anew, with consent, where it is not."""
+    change = change_of(context, request, existing, decision)
+    if change.differences:
+        agree_to_change(context, request, existing, change)
+        chosen = changed_request(context, request, existing, change)
+        agree_to_outside(context, chosen, existing)
+        return _make(context, chosen, change.decision, existing)
+    if decision.gpu and existing.labels.get(labels.DEVICE) != "gpu":
+        context.progress.say(f"Device: CPU ({request.name} was made with --gpus none, and stays so until --gpus auto)")
+    return _repair(context, replace(request, restart=text_of(change.settings, "restart") or request.restart), existing)
+
+
+def _make(
+    context: Context, request: UpRequest, decision: DeviceDecision, old: Container | None = None
+) -> EnvironmentResult:
+    """A new container, in the place of `old` where there is one; that one is stopped as late as possible."""
+    # GPUs before the image: a run that must fail does so before anything is downloaded.
+    image = choose_image(request.mode.value, request.stack)
+    plans = make_plans(context, request, decision, image)
+    ensure_image(context, image, request.mode.value, request.stack)
+    refuse_unmet_requirement(context, [plan for plan, _ in plans])
+    prepare_project(context, request.project)
+    with set_aside(context, old, request.share) if old else nullcontext():
         return on_free_gpus(
             lambda: make_plans(context, request, decision, image), lambda found: _start(context, request, found), plans
         )
@@ -104,28 +130,26 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
             engine.restart(existing.name)
     with context.progress.phase("ready"):
         wait_until_usable(engine, existing.name, usable)
-    engine.keep_running(existing.name)
+    engine.keep_running(existing.name, request.restart)
     return _finish(context, request, existing.name, verify=environment.device == "gpu")
 
 
-def prepare_project(context: Context, request: UpRequest) -> None:
+def prepare_project(context: Context, project: Path) -> None:
     """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
-    if request.project.exists():
-        if os.getuid() != 0 and not os.access(request.project, os.W_OK):
-            context.progress.say(
-                f"{request.project} is read-only for you, and so is /workspace: nothing can be saved there"
-            )
+    if project.exists():
+        if os.getuid() != 0 and not os.access(project, os.W_OK):
+            context.progress.say(f"{project} is read-only for you, and so is /workspace: nothing can be saved there")
         return
     try:
-        request.project.mkdir()
+        project.mkdir()
         if os.getuid() == 0:
-            owner = request.project.parent.stat()
-            os.chown(request.project, owner.st_uid, owner.st_gid)
+            owner = project.parent.stat()
+            os.chown(project, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise NotReadyError(
-            f"cannot make {request.project}: {error.strerror}", "Give another directory: --project DIR"
+            f"cannot make {project}: {error.strerror}", "Give another directory: --project DIR"
         ) from None
-    context.progress.say(f"Your files are in {request.project} (made, ignored by git)")
+    context.progress.say(f"Your files are in {project} (made, ignored by git)")
 
 
 def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, image: ImageChoice) -> Plans:
@@ -134,14 +158,18 @@ def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, i
     caller = identify_caller(request.project, context.environ)
     if caller.is_root:
         context.progress.say("The project belongs to root, so the container runs as root without capabilities.")
-    devices = devices_for(context, request, decision)
+    info = engine.info()
     machine = Machine(
         owner=context.owner,
-        memory_bytes=engine.info().memory_bytes or memory_bytes(),
-        processors=os.cpu_count() or 1,
+        memory_bytes=info.memory_bytes or memory_bytes(),
+        processors=info.processors or os.cpu_count() or 1,
         environ=context.environ,
         certificates=certificate_bundle(context.environ) is not None,
     )
+    refuse_impossible_limits(request, machine.processors)
+    for line in limit_warnings(request, machine.memory_bytes):
+        context.progress.say(line)
+    devices = devices_for(context, request, decision)
     return [(plan_container(request, image, caller, machine, device, request.port or 0), device) for device in devices]
 
 
@@ -178,12 +206,12 @@ def _start_on(context: Context, request: UpRequest, plans: Sequence[tuple[Contai
     stale = engine.container(plans[0][0].name)
     if stale is not None:
         engine.remove(stale.name)
-    with provisioned(context, plans, request.mode) as plan:
+    with provisioned(context, plans, Access(request.mode, read_key_files(request.keys))) as plan:
         environment = from_container(_present(context, plan.name))
         with context.progress.phase("ready"):
             wait_until_usable(engine, plan.name, usable_check(context, environment))
         result = _finish(context, request, plan.name, verify=plan.attachment is not None)
-        engine.keep_running(plan.name)
+        engine.keep_running(plan.name, request.restart)
     return result
 
 

@@ -12,7 +12,20 @@ from typing import NoReturn
 import click
 
 from launcher import __version__
-from launcher.cli import access, build, bundle, check, clearing, completion, files, listing, machine, run, stopping
+from launcher.cli import (
+    access,
+    build,
+    bundle,
+    check,
+    clearing,
+    completion,
+    files,
+    listing,
+    machine,
+    run,
+    settings,
+    stopping,
+)
 from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
@@ -74,6 +87,8 @@ for command in (
     stopping.restart,
     stopping.down,
     stopping.rm,
+    settings.config,
+    settings.init,
     machine.setup,
     build.build,
     bundle.bundle,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 from launcher.context import Context
 from launcher.errors import UsageError
+from launcher.settings.keys import KEYS, Key, Kind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 pass_context = click.make_pass_decorator(Context)
@@ -56,37 +57,33 @@ def refuse_trailing(context: Context, verb: str) -> None:
         raise UsageError(f"launcher {verb} takes nothing after --", f"See: launcher {verb} --help")
 
 
-def environment_options(function: Function) -> Function:
-    """What `up` and `train` share: project, mounts, GPUs, variables."""
-    for option in reversed(
-        (
-            click.option("--project", metavar="DIR", help="Directory shown as /workspace (default: the current one)."),
-            click.option(
-                "--mount",
-                "mounts",
-                multiple=True,
-                metavar="HOST[:CONTAINER][:ro]",
-                help="A further directory; repeatable.",
-            ),
-            click.option(
-                "--gpus",
-                default="auto",
-                show_default=True,
-                metavar="GPUS",
-                help="auto, all, none, a count, a list such as 0,1, or UUIDs.",
-            ),
-            click.option(
-                "-e",
-                "--env",
-                "variables",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="An environment variable; repeatable.",
-            ),
-            click.option("--stack", metavar="STACK", help="PyTorch and CUDA versions, a row of images/stacks.toml."),
-            click.option("--share", is_flag=True, help="Also use GPUs that another environment holds."),
-            click.option("--skip-check", is_flag=True, help="Do not prove that the GPUs work."),
-        )
-    ):
-        function = option(function)
+def up_options(function: Function) -> Function:
+    """Every setting that has a flag, and --project: `up`, and `config` that explains it."""
+    return _project_option(_setting_options(function, KEYS))
+
+
+def train_options(function: Function) -> Function:
+    """The settings that also matter to a run of the trainer, and --project."""
+    return _project_option(_setting_options(function, [key for key in KEYS if key.train]))
+
+
+def _project_option(function: Function) -> Function:
+    help_text = "Directory shown as /workspace (default: the current one)."
+    return click.option("--project", metavar="DIR", help=help_text)(function)
+
+
+def _setting_options(function: Function, keys: Iterable[Key]) -> Function:
+    for key in reversed([key for key in keys if key.flag]):
+        function = _setting_option(key)(function)
     return function
+
+
+def _setting_option(key: Key) -> Callable[[Function], Function]:
+    """Values stay text here: what they mean is judged in one place, wherever they come from."""
+    if key.kind is Kind.SWITCH:
+        return click.option(f"{key.flag}/--no-{key.flag[2:]}", key.parameter, default=None, help=key.help)
+    names = [name for name in (key.short, key.flag, key.parameter) if name]
+    several = key.kind in (Kind.LIST, Kind.TABLE)
+    ending = " Repeatable." if several else f" Default: {key.default}."
+    metavar = key.metavar or "|".join(key.choices)
+    return click.option(*names, multiple=several, metavar=metavar, help=key.help + ending)

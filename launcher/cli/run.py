@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from launcher.cli.options import environment_options, name_argument, pass_context, refuse_trailing, yes_option
+from launcher.cli.options import name_argument, pass_context, refuse_trailing, train_options, yes_option
 from launcher.context import Context
 from launcher.errors import UsageError
 from launcher.interrupt import Interrupted
@@ -14,7 +14,7 @@ from launcher.interrupt import Interrupted
 
 @click.command()
 @name_argument
-@environment_options
+@train_options
 @yes_option
 @pass_context
 def train(context: Context, /, **options: object) -> int:

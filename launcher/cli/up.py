@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from launcher.cli.options import (
-    environment_options,
     json_option,
     name_argument,
     pass_context,
     refuse_trailing,
+    up_options,
     yes_option,
 )
 from launcher.context import Context
@@ -17,9 +17,7 @@ from launcher.context import Context
 
 @click.command()
 @name_argument
-@click.option("--mode", type=click.Choice(["jupyter", "ssh"]), required=True, help="How you will reach it.")
-@environment_options
-@click.option("--port", type=int, metavar="N", help="Port on 127.0.0.1 (default: the first free one).")
+@up_options
 @click.option("--dry-run", is_flag=True, help="Print what would be created and stop.")
 @json_option
 @yes_option

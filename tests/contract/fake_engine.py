@@ -24,6 +24,7 @@ class FakeEngine(FakeStorage):
     fail_on: dict[str, LauncherError] = field(default_factory=dict)
     answers: Callable[[str, tuple[str, ...]], ExecResult] = lambda name, command: ExecResult(0, "", "")
     restarted: list[str] = field(default_factory=list)
+    policies: dict[str, str] = field(default_factory=dict)
 
     def _check(self, verb: str) -> None:
         if verb in self.fail_on:
@@ -47,7 +48,13 @@ class FakeEngine(FakeStorage):
             raise ConflictError(f"a container named {plan.name} exists already", "See it with: docker ps -a")
         identifier = f"id-{len(self.plans)}"
         self.rows[plan.name] = Container(
-            identifier, plan.name, "created", image=plan.image, labels=dict(plan.labels), user=f"{plan.uid}:{plan.gid}"
+            identifier,
+            plan.name,
+            "created",
+            image=plan.image,
+            labels=dict(plan.labels),
+            environment=dict(plan.environment),
+            user=f"{plan.uid}:{plan.gid}",
         )
         self.plans[plan.name] = plan
         return identifier
@@ -73,8 +80,15 @@ class FakeEngine(FakeStorage):
     def kill(self, name: str, signal: str) -> None:
         self._set(name, state="exited", exit_code=137)
 
-    def keep_running(self, name: str) -> None:
+    def keep_running(self, name: str, policy: str = "unless-stopped") -> None:
         self._set(name)
+        self.policies[name] = policy
+
+    def rename(self, name: str, new_name: str) -> None:
+        self._set(name)
+        self.rows[new_name] = replace(self.rows.pop(name), name=new_name)
+        if name in self.plans:
+            self.plans[new_name] = self.plans[name]
 
     def remove(self, name: str) -> None:
         self.rows.pop(name, None)

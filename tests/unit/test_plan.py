@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from launcher.container_config import container_config
 from launcher.engine import Attachment, ContainerPlan
 from launcher.host import Caller
 from launcher.plan import Device, ImageChoice, Machine, plan_container, plan_one_off, request_json
+from launcher.settings.keys import BY_NAME
+from launcher.settings.setting import Origin, Setting
 from launcher.spec import BindMount, GpuRequest, Mode, UpRequest
 
 CALLER = Caller(1234, 1235, (44, 100), Path("/home/ann"))
@@ -108,12 +111,28 @@ def test_a_users_variable_cannot_widen_the_gpu_choice() -> None:
     assert plan(request).environment["NVIDIA_VISIBLE_DEVICES"] == "void"
 
 
-def test_settings_label_ignores_the_port_and_notices_everything_else() -> None:
-    first = plan().labels[labels.SETTINGS]
-    assert plan(port=9999).labels[labels.SETTINGS] == first
-    assert plan(replace(REQUEST, variables=(("A", "1"),))).labels[labels.SETTINGS] != first
-    assert plan(replace(REQUEST, mounts=())).labels[labels.SETTINGS] != first
-    assert plan(device=GPU).labels[labels.SETTINGS] != first
+def test_limits_are_set_exactly_and_only_when_asked_for() -> None:
+    asked = replace(REQUEST, memory_bytes=3 << 29, cpus=0.5, shm_bytes=64 << 20, pids=99)
+    host = container_config(plan(asked))["HostConfig"]
+    names = ("Memory", "MemorySwap", "NanoCpus", "ShmSize", "PidsLimit")
+    assert [host[name] for name in names] == [3 << 29, 3 << 29, 500_000_000, 64 << 20, 99]
+    assert not {"Memory", "MemorySwap", "NanoCpus"} & set(container_config(plan())["HostConfig"])
+
+
+def test_shared_memory_is_half_of_what_the_environment_may_use() -> None:
+    assert plan(replace(REQUEST, memory_bytes=4 << 30)).shm_bytes == 2 << 30
+    assert plan(replace(REQUEST, memory_bytes=1 << 50)).shm_bytes == 32 << 30
+
+
+def test_the_settings_are_recorded_without_the_variables_values() -> None:
+    memory = Setting(BY_NAME["memory"], "", "16g", Origin.FLAG, "--memory", file_text="8g")
+    variable = Setting(BY_NAME["env"], "TOKEN", "s3cret", Origin.PROJECT, "launcher.toml")
+    found = plan(replace(REQUEST, settings=(memory, variable), variables=(("TOKEN", "s3cret"),))).labels
+    assert json.loads(found[labels.SETTINGS]) == {
+        "memory": {"origin": "flag", "value": "16g", "file": "8g"},
+        "env:TOKEN": {"origin": "project file"},
+    }
+    assert "s3cret" not in str(found)
 
 
 def test_environments_of_one_user_share_cache_and_data_only() -> None:

@@ -1,0 +1,323 @@
+"""`up` on an environment with other settings, on an engine in memory (simulated: engine, cards, readiness)."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launcher import labels
+from launcher.attach import HostGpu
+from launcher.engine import ContainerPlan, EngineInfo, ExecResult
+from launcher.errors import ConflictError, LauncherError, NotReadyError, UsageError
+from launcher.plan import own_volumes
+from launcher.request import make_request
+from launcher.result import EnvironmentResult
+from launcher.settings.keys import KEYS
+from launcher.train import train
+from launcher.up import up
+from tests.contract.conftest import context_for
+from tests.contract.fake_engine import FakeEngine
+
+NAME = "gl-1000-demo"
+Run = Callable[..., EnvironmentResult]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    (directory / "inside").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    return directory
+
+
+@pytest.fixture
+def said() -> io.StringIO:
+    """What the last run printed on stderr."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def run(engine: FakeEngine, tmp_path: Path, project: Path, said: io.StringIO) -> Run:
+    """`launcher up demo` with options by their parameters' names; `yes` as --yes."""
+
+    def start(yes: bool = False, **options: object) -> EnvironmentResult:
+        context = context_for(engine, tmp_path)
+        context.consent = yes or None
+        said.seek(0)
+        said.truncate()
+        context.progress.stream = said
+        given = {key.parameter: None for key in KEYS} | {"name": "demo", "project": str(project)}
+        return up(context, make_request(context, **(given | options)))
+
+    return start
+
+
+def test_an_environment_is_started_again_without_saying_anything_again(engine: FakeEngine, run: Run) -> None:
+    first = run(mode="jupyter", memory="1g", variables=("A=1",), port="18700")
+    assert run().url == first.url
+    assert run(memory="1024m", variables=("A=1",)).url == first.url
+    assert len(engine.plans) == 1
+
+
+def test_without_anybody_there_a_difference_is_said_and_nothing_changes(
+    engine: FakeEngine, run: Run, said: io.StringIO
+) -> None:
+    run(mode="jupyter", memory="1g", variables=("A=s3cret",))
+    before = dict(engine.rows)
+    with pytest.raises(ConflictError, match="memory: 1g -> 2g; env A: set -> another value") as caught:
+        run(memory="2g", variables=("A=0ther",))
+    assert (
+        caught.value.code == 4 and "--yes" in caught.value.next_step and "launcher start demo" in caught.value.next_step
+    )
+    assert said.getvalue().splitlines()[1:3] == ["memory: 1g -> 2g", "env A: set -> another value"]
+    assert "s3cret" not in said.getvalue() + str(caught.value) and engine.rows == before
+
+
+def test_made_anew_with_consent_and_what_was_given_before(engine: FakeEngine, run: Run, project: Path) -> None:
+    first = run(mode="jupyter", memory="1g", variables=("A=1", "B=1"), mounts=(f"{project}/inside:/d",), restart="no")
+    files = dict(engine.files)
+    second = run(yes=True, memory="2g", variables=("B=2",))
+    plan = engine.plans[NAME]
+    assert (plan.memory_bytes, plan.environment["A"], plan.environment["B"]) == (2 << 30, "1", "2")
+    assert (str(project / "inside"), "/d", False) in plan.binds
+    assert second.url == first.url, "token and port"
+    assert {key: files[key] for key in files if "token" in key} == {
+        key: engine.files[key] for key in engine.files if "token" in key
+    }
+    assert list(engine.rows) == [NAME] and engine.policies[NAME] == "no"
+    assert run().url == first.url and engine.plans[NAME] is plan
+
+
+def test_a_typed_yes_is_consent_and_anything_else_is_not(
+    engine: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    run(mode="jupyter")
+    first = engine.plans[NAME]
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    with pytest.raises(UsageError, match="nothing was changed"):
+        run(pids="99")
+    assert engine.plans[NAME] is first
+    monkeypatch.setattr(sys, "stdin", Terminal("yes\n"))
+    run(pids="99")
+    assert engine.plans[NAME].pids == 99
+
+
+def test_a_changed_file_is_a_difference_and_an_unchanged_one_is_not(
+    engine: FakeEngine, run: Run, project: Path
+) -> None:
+    (project / "launcher.toml").write_text('mode = "jupyter"\nmemory = "1g"\n')
+    run()
+    run()
+    assert len(engine.plans) == 1
+    (project / "launcher.toml").write_text('mode = "jupyter"\n')
+    with pytest.raises(ConflictError, match="memory: 1g -> no limit"):
+        run()
+
+
+def test_another_port_is_a_difference_and_kept_from_then_on(engine: FakeEngine, run: Run) -> None:
+    run(mode="jupyter", port="18701")
+    with pytest.raises(ConflictError, match="port: 18701 -> 18702"):
+        run(port="18702")
+    assert run(yes=True, port="18702").environment.port == 18702
+    assert run(yes=True, memory="1g").environment.port == 18702
+
+
+def test_mode_and_project_stay_a_conflict(engine: FakeEngine, run: Run, tmp_path: Path) -> None:
+    run(mode="jupyter")
+    with pytest.raises(ConflictError, match="exists already for"):
+        run(yes=True, mode="ssh")
+    with pytest.raises(ConflictError, match="exists already for"):
+        run(yes=True, project=str(tmp_path / "outside"))
+
+
+def test_mode_is_needed_for_a_new_environment_only(engine: FakeEngine, run: Run) -> None:
+    with pytest.raises(UsageError, match="--mode"):
+        run()
+    run(mode="ssh")
+    engine.remove(NAME)
+    assert run().environment.mode == "ssh", "its volumes know"
+
+
+@pytest.mark.parametrize("verb", ["create", "start"])
+def test_when_the_new_one_does_not_start_the_old_one_runs_on(
+    engine: FakeEngine, run: Run, said: io.StringIO, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(mode="jupyter", memory="1g")
+    old, volumes, networks = engine.rows[NAME].id, dict(engine.kept), dict(engine.networks)
+    original = getattr(engine, verb)
+
+    def refuse_the_new(given: ContainerPlan | str) -> object:
+        if verb == "create" or engine.rows[str(given)].id != old:
+            raise NotReadyError("no space left on device", "Make room.")
+        return original(given)
+
+    monkeypatch.setattr(engine, verb, refuse_the_new)
+    with pytest.raises(NotReadyError, match="no space"):
+        run(yes=True, memory="2g")
+    assert (engine.rows[NAME].id, engine.rows[NAME].state) == (old, "running")
+    assert list(engine.rows) == [NAME] and (engine.kept, engine.networks) == (volumes, networks)
+    assert "demo runs again with its old settings" in said.getvalue()
+    assert run().url == first.url
+
+
+def test_a_stopped_environment_stays_stopped_when_its_replacement_fails(engine: FakeEngine, run: Run) -> None:
+    run(mode="jupyter")
+    engine.stop(NAME)
+    engine.fail_on["create"] = NotReadyError("no space left on device", "Make room.")
+    with pytest.raises(NotReadyError):
+        run(yes=True, memory="2g")
+    assert engine.rows[NAME].state == "exited"
+
+
+@pytest.mark.parametrize(("replacement", "kept"), [(None, "old"), ("created", "old"), ("running", "new")])
+def test_after_a_launcher_that_was_killed_halfway_one_environment_is_left(
+    engine: FakeEngine, run: Run, replacement: str | None, kept: str
+) -> None:
+    """Simulated: what a kill leaves on the engine."""
+    run(mode="jupyter", memory="1g")
+    old = engine.rows[NAME].id
+    engine.rename(NAME, labels.set_aside_name(NAME))
+    engine.stop(labels.set_aside_name(NAME))
+    if replacement:
+        engine.create(engine.plans[NAME])
+        engine._set(NAME, state=replacement)
+    run()
+    assert list(engine.rows) == [NAME] and engine.rows[NAME].state == "running"
+    assert (engine.rows[NAME].id == old) is (kept == "old")
+
+
+def test_what_runs_inside_is_named_before_it_ends(engine: FakeEngine, run: Run, said: io.StringIO) -> None:
+    """Simulated: the container's processes as its /proc would list them."""
+    run(mode="jupyter")
+    processes = ["7 1 jupyter-lab --ip", "30 7 python -m ipykernel_launcher", "31 1 python train.py --epochs 90"]
+    engine.answers = lambda name, command: ExecResult(0, "\n".join(processes), "")
+    with pytest.raises(ConflictError):
+        run(memory="2g")
+    lines = said.getvalue().splitlines()
+    assert lines[lines.index("These end:") + 1 :] == ["  python -m ipykernel_launcher", "  python train.py --epochs 90"]
+
+
+def test_a_project_cannot_reach_outside_itself_unasked(
+    engine: FakeEngine, run: Run, project: Path, tmp_path: Path, said: io.StringIO
+) -> None:
+    file = project / "launcher.toml"
+    file.write_text('mode = "jupyter"\nmounts = ["inside", "../outside:/out:ro"]\n')
+    with pytest.raises(UsageError, match=r"Allow what .*launcher\.toml, line 2 asks for"):
+        run()
+    assert engine.rows == {} and engine.kept == {}
+    line = f"{file}, line 2 lets the container read {tmp_path}/outside, which is outside the project"
+    assert line in said.getvalue().splitlines()
+    run(yes=True)
+    run()
+    assert (str(tmp_path / "outside"), "/out", True) in engine.plans[NAME].binds
+    file.write_text('mode = "jupyter"\nmounts = ["inside"]\n')
+    run(yes=True)
+    assert len(engine.plans[NAME].binds) == 2
+
+
+@pytest.mark.parametrize("kind", ["link", "key", "train"])
+def test_other_ways_out_of_a_project_need_consent_too(
+    engine: FakeEngine, run: Run, project: Path, tmp_path: Path, kind: str
+) -> None:
+    (project / "link").symlink_to(tmp_path / "outside")
+    (project / "id.pub").write_text(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJrqtTS9V8CJFc6nFhYRBc4YuJNSyJMmGNkTj3VJLGN ann\n"
+    )
+    wish = 'keys = ["id.pub"]' if kind == "key" else 'mounts = ["link"]'
+    (project / "launcher.toml").write_text(f'mode = "ssh"\n{wish}\n')
+    with pytest.raises(UsageError, match="Allow what"):
+        if kind == "train":
+            context = context_for(engine, tmp_path)
+            given = {key.parameter: None for key in KEYS if key.train} | {"name": None, "project": str(project)}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("launcher.train.ensure_engine", lambda progress, consent: None)
+                train(context, make_request(context, **given), (), None)
+        else:
+            run()
+    assert engine.rows == {}
+
+
+def test_a_flag_or_the_users_own_file_needs_no_consent(
+    engine: FakeEngine, run: Run, tmp_path: Path, user_directories: Path
+) -> None:
+    file = tmp_path / "home/.config/gpu-launcher/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'mounts = ["{tmp_path}/outside:/a"]\n')
+    run(mode="jupyter", mounts=(f"{tmp_path}/outside:/b",))
+    assert {bind[1] for bind in engine.plans[NAME].binds} == {"/workspace", "/a", "/b"}
+
+
+@pytest.fixture
+def two_cards(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Simulated: an engine with two GPUs by CDI, and their card on this machine's bus."""
+    engine.information = EngineInfo(
+        "28.2", cdi_devices=("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=all"), memory_bytes=8 << 30
+    )
+    monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: (HostGpu(0, "0"), HostGpu(1, "1")))
+    device = tmp_path / "root/sys/bus/pci/devices/0000:01:00.0"
+    device.mkdir(parents=True)
+    for name, text in {"vendor": "0x10de", "device": "0x2684", "class": "0x030000"}.items():
+        (device / name).write_text(text + "\n")
+
+
+@pytest.mark.usefixtures("two_cards")
+@pytest.mark.parametrize(
+    ("made", "now", "line", "gpus"),
+    [
+        ("1", "all", "gpus: GPU 0 -> --gpus all", ("0", "1")),
+        ("device=0", "device=1", "gpus: GPU 0 -> --gpus device=1", ("1",)),
+        ("all", "none", "gpus: GPU 0, 1 -> --gpus none", ()),
+        ("none", "auto", "gpus: the CPU (asked for with --gpus none) -> --gpus auto", ("0", "1")),
+    ],
+)
+def test_other_gpus_are_a_difference_like_any_other(
+    engine: FakeEngine, run: Run, made: str, now: str, line: str, gpus: tuple[str, ...]
+) -> None:
+    run(mode="jupyter", gpus=made, skip_check=True)
+    with pytest.raises(ConflictError) as caught:
+        run(gpus=now, skip_check=True)
+    assert line in str(caught.value)
+    assert run(yes=True, gpus=now, skip_check=True).environment.gpus == gpus
+
+
+@pytest.mark.usefixtures("two_cards")
+def test_gpus_that_were_asked_for_once_are_kept_with_other_settings(engine: FakeEngine, run: Run) -> None:
+    run(mode="jupyter", gpus="none", skip_check=True)
+    assert run(skip_check=True).environment.device == "cpu"
+    assert run(yes=True, memory="1g", skip_check=True).environment.device == "cpu"
+
+
+def test_more_processors_than_the_engine_has_are_refused_before_anything_is_made(engine: FakeEngine, run: Run) -> None:
+    engine.information = EngineInfo("28.0", memory_bytes=8 << 30, processors=2)
+    with pytest.raises(UsageError, match="more than the 2 processor"):
+        run(mode="jupyter", cpus="3")
+    assert engine.rows == {} and engine.kept == {}
+
+
+def test_more_memory_than_there_is_is_remarked_on(run: Run, said: io.StringIO) -> None:
+    run(mode="jupyter", memory="16g")
+    assert "memory: 16g is more than this machine has (8.0g), so it limits nothing" in said.getvalue().splitlines()
+
+
+def test_volumes_carry_no_settings(engine: FakeEngine, run: Run) -> None:
+    run(mode="jupyter", memory="1g")
+    assert json.loads(engine.rows[NAME].labels[labels.SETTINGS])
+    assert all(labels.SETTINGS not in engine.kept[name].labels for name in own_volumes(1000, "demo").values())
+
+
+def test_the_environment_that_is_there_may_be_of_an_older_launcher(engine: FakeEngine, run: Run) -> None:
+    """Its label was a digest."""
+    run(mode="jupyter")
+    engine._set(NAME, labels={**engine.rows[NAME].labels, labels.SETTINGS: "0123456789abcdef"})
+    run()
+    with pytest.raises(LauncherError, match="memory: no limit -> 1g"):
+        run(memory="1g")
