@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 # Each shares an engine's state, or compares it before and after.
-PRIVATE_ENGINE = ("test_gpu_rule.py", "test_gpu_holders.py", "test_engine_restart.py")
+PRIVATE_ENGINE = ("test_gpu_rule.py", "test_gpu_holders.py", "test_engine_restart.py", "test_prune.py")
 TOGETHER = ("end_to_end", "faults")
 
 
