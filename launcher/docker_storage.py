@@ -99,13 +99,13 @@ class DockerStorage:
         with self._translated():
             answer = self._client.head(self._archive_of(container), params={"path": path}, timeout=self._client.timeout)
             if not answer.ok:
-                self._absent(container, path)
+                self._raise_unless_absent(container, path)
                 return None
             stat = json.loads(b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
         return PathStat(stat["name"], _kind(stat["mode"]), stat["size"], stat.get("linkTarget", ""))
 
-    def _absent(self, container: str, path: str) -> None:
-        """Returns when nothing is there; raises for another reason, which the answer to a HEAD does not say."""
+    def _raise_unless_absent(self, container: str, path: str) -> None:
+        """The answer to a HEAD does not say why it is none, so it is asked again."""
         try:
             with self._client.get(
                 self._archive_of(container), params={"path": path}, stream=True, timeout=60

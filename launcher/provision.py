@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from launcher import labels
 from launcher.access.jupyter import new_token
@@ -21,9 +21,17 @@ from launcher.plan import CACHE, DATA, HOME, RUN, Device, request_json
 from launcher.spec import Mode
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How an environment is reached; `keys` are public keys that may log in besides the caller's."""
+
+    mode: Mode
+    keys: tuple[str, ...] = ()
+
+
 @contextmanager
 def provisioned(
-    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], access: Access | None
 ) -> Iterator[ContainerPlan]:
     """Create and start the first plan that the engine accepts; undo everything when the body raises.
 
@@ -38,7 +46,7 @@ def provisioned(
         with uninterrupted():
             if engine.create_network(first.network, names, mtu):
                 undo.callback(_quietly, engine.remove_network, first.network)
-        yield _first_accepted(context, plans, mode, undo)
+        yield _first_accepted(context, plans, access, undo)
 
 
 @contextmanager
@@ -71,11 +79,11 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
 
 
 def _first_accepted(
-    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], mode: Mode | None, undo: ExitStack
+    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], access: Access | None, undo: ExitStack
 ) -> ContainerPlan:
     for index, (plan, device) in enumerate(plans):
         try:
-            return _with_accepted_limits(context, plan, device, mode, undo)
+            return _with_accepted_limits(context, plan, device, access, undo)
         except LauncherError as error:
             refused_attachment = (error.cause_id or "").startswith("container-")
             if not refused_attachment or index == len(plans) - 1:
@@ -84,21 +92,21 @@ def _first_accepted(
 
 
 def _with_accepted_limits(
-    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
+    context: Context, plan: ContainerPlan, device: Device, access: Access | None, undo: ExitStack
 ) -> ContainerPlan:
     """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start fails once."""
     engine_id = context.engine.info().id.replace(":", "") or "engine"
     refused = context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
     if not refused.exists():
         try:
-            return _create_and_start(context, plan, device, mode, undo)
+            return _create_and_start(context, plan, device, access, undo)
         except RlimitRefusedError:
             refused.touch()
-    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, mode, undo)
+    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, access, undo)
 
 
 def _create_and_start(
-    context: Context, plan: ContainerPlan, device: Device, mode: Mode | None, undo: ExitStack
+    context: Context, plan: ContainerPlan, device: Device, access: Access | None, undo: ExitStack
 ) -> ContainerPlan:
     engine = context.engine
     with _undone_on_failure() as attempt:
@@ -108,14 +116,14 @@ def _create_and_start(
                 attempt.callback(_quietly, engine.remove, plan.name)
             if not device.share:
                 claim_gpus(engine, plan.name, device.gpus)
-            _inject(context, plan, device, mode)
+            _inject(context, plan, device, access)
         with context.progress.phase("start"):
             engine.start(plan.name)
         undo.push(attempt)
     return plan
 
 
-def _inject(context: Context, plan: ContainerPlan, device: Device, mode: Mode | None) -> None:
+def _inject(context: Context, plan: ContainerPlan, device: Device, access: Access | None) -> None:
     engine, uid, gid = context.engine, plan.uid, plan.gid
     for path, mode_bits in ((HOME, 0o755), (CACHE, 0o755), (DATA, 0o755)):
         engine.put_archive(plan.name, path, archive({}, uid, gid, mode_bits))
@@ -124,19 +132,19 @@ def _inject(context: Context, plan: ContainerPlan, device: Device, mode: Mode | 
     if bundle:
         files["ca-certificates.crt"] = InjectedFile(bundle, 0o444)
     # What is there already is written again, so that it belongs to today's uid.
-    if mode is Mode.JUPYTER:
+    if access is not None and access.mode is Mode.JUPYTER:
         files["token"] = InjectedFile(engine.get_file(plan.name, f"{RUN}/token") or new_token().encode())
-    if mode is Mode.SSH:
-        files |= _ssh_files(context, plan.name)
+    if access is not None and access.mode is Mode.SSH:
+        files |= _ssh_files(context, plan.name, access.keys)
     engine.put_archive(plan.name, RUN, archive(files, uid, gid))
 
 
-def _ssh_files(context: Context, name: str) -> dict[str, InjectedFile]:
+def _ssh_files(context: Context, name: str, keys: Sequence[str]) -> dict[str, InjectedFile]:
     private = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key")
     public = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key.pub")
     pair = KeyPair(private, public) if private and public else generate_key(name)
     return {
-        "authorized_keys": InjectedFile(accepted_keys(context.state, context.environ), 0o600),
+        "authorized_keys": InjectedFile(accepted_keys(context.state, context.environ, keys), 0o600),
         "ssh_host_ed25519_key": InjectedFile(pair.private),
         "ssh_host_ed25519_key.pub": InjectedFile(pair.public, 0o444),
     }

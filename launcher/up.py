@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from launcher import labels, places, reach
+from launcher.access.keys import read_key_files
 from launcher.address import address_of, usable_check
 from launcher.changes import agree_to_change, agree_to_outside, change_of, changed_request
 from launcher.context import Context
@@ -35,7 +36,7 @@ from launcher.network import certificate_bundle
 from launcher.plan import FIRST_PORTS, Device, ImageChoice, Machine, plan_container
 from launcher.ports import candidate_ports, checked_port
 from launcher.proof import prove_gpus
-from launcher.provision import is_port_conflict, provisioned, with_port
+from launcher.provision import Access, is_port_conflict, provisioned, with_port
 from launcher.ready import wait_until_usable
 from launcher.request import text_of
 from launcher.result import EnvironmentResult
@@ -52,6 +53,7 @@ ATTEMPTS = 16
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
     """Start the environment, or repair the one that is there; returns when it can be used."""
     reach.refuse_name(context, request.name)
+    read_key_files(request.keys)
     decision = examine_device(context, request)
     with context.state.lock(f"up-{request.name}", f"another `launcher up {request.name}` is running"):
         ensure_engine(context.progress, consent=context.consent)
@@ -228,7 +230,8 @@ def _start_on(context: Context, request: UpRequest, plans: Sequence[tuple[Contai
     stale = engine.container(plans[0][0].name)
     if stale is not None:
         engine.remove(stale.name)
-    with reach.closed_on_failure(context, request.name), provisioned(context, plans, request.mode) as plan:
+    access = Access(request.mode, read_key_files(request.keys))
+    with reach.closed_on_failure(context, request.name), provisioned(context, plans, access) as plan:
         environment = from_container(_present(context, plan.name))
         with context.progress.phase("ready"):
             wait_until_usable(engine, plan.name, usable_check(context, environment))

@@ -17,6 +17,7 @@ PRIVATE_ENGINE = (
     "test_gpu_rule.py",
     "test_gpu_use.py",
     "test_heal.py",
+    "test_prune.py",
 )
 TOGETHER = ("browser", "end_to_end", "faults")
 

@@ -229,7 +229,9 @@ def test_other_ways_out_of_a_project_need_consent_too(
     engine: FakeEngine, run: Run, project: Path, tmp_path: Path, kind: str
 ) -> None:
     (project / "link").symlink_to(tmp_path / "outside")
-    (project / "id.pub").write_text("ssh-ed25519 AAAA somebody\n")
+    (project / "id.pub").write_text(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJrqtTS9V8CJFc6nFhYRBc4YuJNSyJMmGNkTj3VJLGN ann\n"
+    )
     wish = 'keys = ["id.pub"]' if kind == "key" else 'mounts = ["link"]'
     (project / "launcher.toml").write_text(f'mode = "ssh"\n{wish}\n')
     with pytest.raises(UsageError, match="Allow what"):

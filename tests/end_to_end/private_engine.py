@@ -30,6 +30,8 @@ NAMESPACES = (
     *("unshare", "--net", "--mount", "--propagation", "slave"),
     *("--pid", "--fork", "--kill-child", "--mount-proc"),
 )
+# The loopback first: a container that the engine starts again by itself publishes its port there.
+DOCKERD = 'ip link set lo up && exec dockerd --config-file "$0"'
 # `unshare` itself ends with the test run, also when that is killed.
 TIED_TO_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
@@ -88,11 +90,11 @@ class PrivateEngine:
         """As after a loss of power: the engine and all containers are killed, and it is started again."""
         self.process.kill()
         self.process.wait()
-        for stale in self.directory.rglob("*.pid"):
-            stale.unlink()
+        # On a machine it is below /run, which is empty after a boot.
+        shutil.rmtree(self.directory / "exec", ignore_errors=True)
+        (self.directory / "engine.pid").unlink(missing_ok=True)
         self.process = _started(self.programs, self.directory)
         self.pid = _wait_until_started(self.process, self.directory)
-        self.run("ip", "link", "set", "lo", "up")
 
     def everything(self) -> set[str]:
         """Containers, networks and volumes, whoever made them."""
@@ -149,7 +151,6 @@ def _running(programs: Path, directory: Path, data: Path) -> Iterator[PrivateEng
     engine = None
     try:
         engine = PrivateEngine(_wait_until_started(process, directory), directory, programs, process)
-        engine.run("ip", "link", "set", "lo", "up")
         yield engine
         _remove_containers(engine)
     finally:
@@ -160,7 +161,7 @@ def _started(programs: Path, directory: Path) -> subprocess.Popen[bytes]:
     path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
     with (directory / "log").open("ab") as log:
         return subprocess.Popen(
-            [*TIED_TO_PARENT, *NAMESPACES, "--", "dockerd", "--config-file", str(directory / "daemon.json")],
+            [*TIED_TO_PARENT, *NAMESPACES, "--", "sh", "-c", DOCKERD, str(directory / "daemon.json")],
             env={**os.environ, "PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import secrets
 import shlex
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, project_of, ssh
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
-COMMIT = "0123456789abcdef"
+COMMIT = secrets.token_hex(20)
 SERVER = """#!/bin/sh
 exec python -c 'if True:
     import http.server, socketserver

@@ -101,6 +101,22 @@ def test_include_line_leaves_the_users_configuration_alone(up: Callable[..., Sta
     assert lines[0].startswith("Include ") and lines[1:] == ["Host mine", "    User me"]
 
 
+def test_a_colleagues_key_may_log_in_and_a_private_one_is_refused(
+    up: Callable[..., Started], run_launcher: RunLauncher, tmp_path: Path
+) -> None:
+    colleague = tmp_path / "colleague"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(colleague)], check=True)
+    refused = run_launcher("up", "never", "--mode", "ssh", "--key", str(colleague))
+    assert refused.code == 2 and "is a private key" in refused.stderr
+    assert colleague.read_text().splitlines()[1] not in refused.stderr
+    started = up("ssh", "--key", f"{colleague}.pub")
+    options = ["-F", "/dev/null", "-i", str(colleague), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+    options += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    argv = ["ssh", *options, "-p", str(started.result["port"]), "user@127.0.0.1", "echo in"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "in\n", "")
+
+
 def test_over_ssh_the_laptops_part_is_printed(up: Callable[..., Started], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "198.51.100.9 50000 198.51.100.1 22")
     started = up("ssh")
