@@ -53,7 +53,7 @@ CONTAINER: dict[str, Fault] = {
     ),
     "void": (bare_container(None, NVIDIA_VISIBLE_DEVICES="void"), "cuda-devices-masked", "docker run --gpus all"),
     "the launcher asked, the engine gave none": (bare_container(), "container-no-gpu-runtime", "bin/launcher setup"),
-    "lost after a reload": (inside(nvml(999, numbered(999)), "gpu"), "container-lost-gpu", "bin/launcher down"),
+    "lost after a reload": (inside(nvml(999, numbered(999)), "gpu"), "container-lost-gpu", "bin/launcher heal"),
     "refused by SELinux": (
         inside(nvml(4, numbered(304)), "gpu"),
         "cuda-unknown-init",
