@@ -48,10 +48,12 @@ def read_token(context: Context, environment: Environment) -> str:
 
 
 def _read(context: Context, environment: Environment, name: str) -> bytes:
-    content = context.engine.get_file(environment.engine_name, f"{RUN}/{name}")
+    key = (environment.engine_name, name)
+    content = context.run_files.get(key) or context.engine.get_file(environment.engine_name, f"{RUN}/{name}")
     if content is None:
         raise NotReadyError(
             f"environment {environment.name} has lost its {name}",
             f"Make it again: launcher down {environment.name}, then launcher up",
         )
+    context.run_files[key] = content
     return content

@@ -29,6 +29,8 @@ class Context:
     json: bool = False
     consent: bool | None = None
     trailing: tuple[str, ...] | None = None
+    # (container, name) -> content of its run volume, as this command wrote or read it: each look costs 70 ms.
+    run_files: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     @cached_property
     def home(self) -> Path:

@@ -29,6 +29,16 @@ class Access:
     keys: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every step needs; `prepared` are container paths whose volumes were there for this user."""
+
+    context: Context
+    access: Access | None
+    prepared: frozenset[str]
+    undo: ExitStack
+
+
 @contextmanager
 def provisioned(
     context: Context, plans: Sequence[tuple[ContainerPlan, Device]], access: Access | None
@@ -40,13 +50,13 @@ def provisioned(
     engine = context.engine
     with _undone_on_failure() as undo:
         first = plans[0][0]
-        _create_volumes(engine, first, undo)
+        prepared = _create_volumes(engine, first, undo)
         mtu = route_mtu() if context.endpoint.local else None
         names = {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}
         with uninterrupted():
             if engine.create_network(first.network, names, mtu):
                 undo.callback(_quietly, engine.remove_network, first.network)
-        yield _first_accepted(context, plans, access, undo)
+        yield _first_accepted(_Work(context, access, prepared, undo), plans)
 
 
 @contextmanager
@@ -62,9 +72,12 @@ def _undone_on_failure() -> Iterator[ExitStack]:
         raise
 
 
-def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> None:
-    """Make the missing ones; the environment's own carry its labels, so that `ls` finds it without a container."""
-    existing = {volume.name for volume in engine.volumes(labels.OWNER)}
+def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> frozenset[str]:
+    """Make the missing ones; the environment's own carry its labels, so that `ls` finds it without a container.
+
+    Returns the container paths of those that were there for the plan's user.
+    """
+    existing = {volume.name: volume.labels.get(labels.USER) for volume in engine.volumes(labels.OWNER)}
     shared = {CACHE: labels.ROLE_CACHE, DATA: labels.ROLE_DATA}
     for mount in plan.volumes:
         if mount.volume not in existing:
@@ -76,14 +89,14 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
             with uninterrupted():
                 engine.create_volume(mount.volume, found)
                 undo.callback(_quietly, engine.remove_volume, mount.volume)
+    user = plan.labels[labels.USER]
+    return frozenset(mount.container for mount in plan.volumes if existing.get(mount.volume) == user)
 
 
-def _first_accepted(
-    context: Context, plans: Sequence[tuple[ContainerPlan, Device]], access: Access | None, undo: ExitStack
-) -> ContainerPlan:
+def _first_accepted(work: _Work, plans: Sequence[tuple[ContainerPlan, Device]]) -> ContainerPlan:
     for index, (plan, device) in enumerate(plans):
         try:
-            return _with_accepted_limits(context, plan, device, access, undo)
+            return _with_accepted_limits(work, plan, device)
         except LauncherError as error:
             refused_attachment = (error.cause_id or "").startswith("container-")
             if not refused_attachment or index == len(plans) - 1:
@@ -91,60 +104,63 @@ def _first_accepted(
     raise AssertionError("no plan to start")
 
 
-def _with_accepted_limits(
-    context: Context, plan: ContainerPlan, device: Device, access: Access | None, undo: ExitStack
-) -> ContainerPlan:
+def _with_accepted_limits(work: _Work, plan: ContainerPlan, device: Device) -> ContainerPlan:
     """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start fails once."""
-    engine_id = context.engine.info().id.replace(":", "") or "engine"
-    refused = context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
+    engine_id = work.context.engine.info().id.replace(":", "") or "engine"
+    refused = work.context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
     if not refused.exists():
         try:
-            return _create_and_start(context, plan, device, access, undo)
+            return _create_and_start(work, plan, device)
         except RlimitRefusedError:
             refused.touch()
-    return _create_and_start(context, replace(plan, unlimited_memlock=False), device, access, undo)
+    return _create_and_start(work, replace(plan, unlimited_memlock=False), device)
 
 
-def _create_and_start(
-    context: Context, plan: ContainerPlan, device: Device, access: Access | None, undo: ExitStack
-) -> ContainerPlan:
-    engine = context.engine
+def _create_and_start(work: _Work, plan: ContainerPlan, device: Device) -> ContainerPlan:
+    engine, progress = work.context.engine, work.context.progress
     with _undone_on_failure() as attempt:
-        with context.progress.phase("create"):
+        with progress.phase("create"):
             with uninterrupted():
                 engine.create(plan)
                 attempt.callback(_quietly, engine.remove, plan.name)
             if not device.share:
                 claim_gpus(engine, plan.name, device.gpus)
-            _inject(context, plan, device, access)
-        with context.progress.phase("start"):
+            _inject(work, plan, device)
+        with progress.phase("start"):
             engine.start(plan.name)
-        undo.push(attempt)
+        work.undo.push(attempt)
     return plan
 
 
-def _inject(context: Context, plan: ContainerPlan, device: Device, access: Access | None) -> None:
-    engine, uid, gid = context.engine, plan.uid, plan.gid
-    for path, mode_bits in ((HOME, 0o755), (CACHE, 0o755), (DATA, 0o755)):
-        engine.put_archive(plan.name, path, archive({}, uid, gid, mode_bits))
+def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
+    """Each call costs some 70 ms, as the engine mounts every volume for it: only what is not as it should be."""
+    context, access, uid, gid = work.context, work.access, plan.uid, plan.gid
+    # The cache and the data sets are volumes of one user, and the image's directories are open to any uid.
+    if HOME not in work.prepared:
+        context.engine.put_archive(plan.name, HOME, archive({}, uid, gid, 0o755))
     files = {"request.json": InjectedFile(request_json(device).encode(), 0o444)}
     bundle = certificate_bundle(context.environ)
     if bundle:
         files["ca-certificates.crt"] = InjectedFile(bundle, 0o444)
     # What is there already is written again, so that it belongs to today's uid.
     if access is not None and access.mode is Mode.JUPYTER:
-        files["token"] = InjectedFile(engine.get_file(plan.name, f"{RUN}/token") or new_token().encode())
+        files["token"] = InjectedFile(_kept(context, plan.name, "token") or new_token().encode())
     if access is not None and access.mode is Mode.SSH:
-        files |= _ssh_files(context, plan.name, access.keys)
-    engine.put_archive(plan.name, RUN, archive(files, uid, gid))
+        files |= _ssh_files(context, plan.name, access)
+    context.engine.put_archive(plan.name, RUN, archive(files, uid, gid))
+    context.run_files |= {(plan.name, name): file.content for name, file in files.items()}
 
 
-def _ssh_files(context: Context, name: str, keys: Sequence[str]) -> dict[str, InjectedFile]:
-    private = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key")
-    public = context.engine.get_file(name, f"{RUN}/ssh_host_ed25519_key.pub")
+def _kept(context: Context, name: str, file: str) -> bytes | None:
+    return context.engine.get_file(name, f"{RUN}/{file}")
+
+
+def _ssh_files(context: Context, name: str, access: Access) -> dict[str, InjectedFile]:
+    private = _kept(context, name, "ssh_host_ed25519_key")
+    public = _kept(context, name, "ssh_host_ed25519_key.pub")
     pair = KeyPair(private, public) if private and public else generate_key(name)
     return {
-        "authorized_keys": InjectedFile(accepted_keys(context.state, context.environ, keys), 0o600),
+        "authorized_keys": InjectedFile(accepted_keys(context.state, context.environ, access.keys), 0o600),
         "ssh_host_ed25519_key": InjectedFile(pair.private),
         "ssh_host_ed25519_key.pub": InjectedFile(pair.public, 0o444),
     }
