@@ -23,6 +23,8 @@ from launcher.interrupt import uninterrupted
 
 TIMEOUT_SECONDS = 30
 WAIT_SECONDS = 0.1
+# What an engine without the cgroup controller (rootless without delegation) ignores, but for a warning.
+LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 
 
 class DockerEngine:
@@ -54,6 +56,7 @@ class DockerEngine:
             cdi_devices=devices,
             memory_bytes=raw.get("MemTotal", 0),
             processors=raw.get("NCPU", 0),
+            unlimited=tuple(limit for limit, field in LIMITS.items() if raw.get(field) is False),
             rootless=any("rootless" in option for option in raw.get("SecurityOptions") or ()),
             local=self._endpoint.local,
         )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says of itself."""
+    """What an engine says of itself; `unlimited` names what it cannot limit: memory, cpus, pids."""
 
     version: str
     id: str = ""
@@ -18,6 +18,7 @@ class EngineInfo:
     cdi_devices: tuple[str, ...] = ()
     memory_bytes: int = 0
     processors: int = 0
+    unlimited: tuple[str, ...] = ()
     rootless: bool = False
     local: bool = True
 
