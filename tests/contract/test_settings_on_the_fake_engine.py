@@ -133,6 +133,14 @@ def test_another_port_is_a_difference_and_kept_from_then_on(engine: FakeEngine, 
     assert run(yes=True, memory="1g").environment.port == 18702
 
 
+def test_a_port_whose_line_left_the_file_is_kept(engine: FakeEngine, run: Run, project: Path) -> None:
+    for port in (18701, 18702):
+        (project / "launcher.toml").write_text(f"port = {port}\n")
+        run(yes=True, mode="jupyter")
+    (project / "launcher.toml").unlink()
+    assert run(yes=True, memory="1g").environment.port == 18702
+
+
 def test_mode_and_project_stay_a_conflict(engine: FakeEngine, run: Run, tmp_path: Path) -> None:
     run(mode="jupyter")
     with pytest.raises(ConflictError, match="exists already for"):
