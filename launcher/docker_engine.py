@@ -25,6 +25,8 @@ from launcher.interrupt import uninterrupted
 
 TIMEOUT_SECONDS = 30
 WAIT_SECONDS = 0.1
+# What an engine without the cgroup controller (rootless without delegation) ignores, but for a warning.
+LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 
 
 class DockerEngine(DockerStorage):
@@ -64,6 +66,7 @@ class DockerEngine(DockerStorage):
             rootless=bool(raw.get("Rootless")) or any("rootless" in o for o in raw.get("SecurityOptions") or ()),
             podman="BuildahVersion" in raw,
             processors=raw.get("NCPU", 0),
+            unlimited=tuple(limit for limit, field in LIMITS.items() if raw.get(field) is False),
             local=self._endpoint.local,
         )
 

@@ -11,7 +11,7 @@ from launcher.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says of itself."""
+    """What an engine says of itself; `unlimited` names what it cannot limit: memory, cpus, pids."""
 
     version: str
     id: str = ""
@@ -20,6 +20,7 @@ class EngineInfo:
     cdi_devices: tuple[str, ...] = ()
     memory_bytes: int = 0
     processors: int = 0
+    unlimited: tuple[str, ...] = ()
     rootless: bool = False
     podman: bool = False
     local: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from launcher.errors import UsageError
 from launcher.settings.values import size_text
@@ -18,8 +18,15 @@ def refuse_impossible_limits(request: UpRequest, processors: int) -> None:
         )
 
 
-def limit_warnings(request: UpRequest, memory_bytes: int) -> Iterator[str]:
-    """A line for each limit that cannot do what its number says; `memory_bytes` is the machine's."""
+def limit_warnings(request: UpRequest, memory_bytes: int, unlimited: Collection[str] = ()) -> Iterator[str]:
+    """A line for each limit that cannot do what its number says.
+
+    `memory_bytes` is the machine's, `unlimited` names what the engine cannot limit.
+    """
+    asked = {"memory": request.memory_bytes, "cpus": request.cpus, "pids": request.pids}
+    for name in unlimited:
+        if asked.get(name) is not None:
+            yield f"{name}: this engine cannot limit it, as its cgroup lacks the controller; the limit is not in force"
     if request.memory_bytes is not None and request.memory_bytes > memory_bytes:
         has = f"{memory_bytes / (1 << 30):.1f}g"
         yield f"memory: {size_text(request.memory_bytes)} is more than this machine has ({has}), so it limits nothing"

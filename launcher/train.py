@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from launcher import labels
-from launcher.changes import agree_to_outside
+from launcher.changes import agree_to_outside, change_of
 from launcher.context import Context
+from launcher.device import DeviceDecision
 from launcher.engine import ContainerPlan, ExecResult
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError
@@ -21,6 +22,7 @@ from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
 from launcher.proof import NUMBERS, is_instance, judge_proof
 from launcher.provision import provisioned
+from launcher.settings.keys import KEYS
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
 from launcher.terminal import follow, on_terminal, run_in
@@ -39,6 +41,7 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         found[labels.GPUS] = json.dumps(running.gpus)
         refuse_other_device(running.name, found, request.gpus, decision.gpu, lambda: present_gpus(context))
         context.progress.say(f"Training in environment {running.name}, on the {running.device.upper()}")
+        _say_what_is_not_applied(context, request, running, decision)
         if not request.skip_check:
             gate(context, running.gpus, lambda command: context.engine.execute(running.engine_name, command))
         command = trainer_command(arguments, ranks(running.gpus))
@@ -59,6 +62,20 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         return _train_once(context, plans, arguments)
 
     return on_free_gpus(lambda: make_plans(context, request, decision, image), check_and_train, plans)
+
+
+def _say_what_is_not_applied(
+    context: Context, request: UpRequest, running: Environment, decision: DeviceDecision
+) -> None:
+    """An environment that runs keeps its settings: a wish for others is not passed over in silence."""
+    existing = context.engine.container(running.engine_name)
+    found = change_of(context, request, existing, decision).differences if existing else []
+    judged = {key.name for key in KEYS if key.train} - {"gpus"}
+    lines = [difference.line() for difference in found if difference.name.partition(" ")[0] in judged]
+    if lines:
+        context.progress.say(
+            f"It keeps its settings; not applied: {'; '.join(lines)} (launcher up {running.name} does)"
+        )
 
 
 def trainer_command(arguments: Sequence[str], gpus: int) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, i
         certificates=certificate_bundle(context.environ) is not None,
     )
     refuse_impossible_limits(request, machine.processors)
-    for line in limit_warnings(request, machine.memory_bytes):
+    for line in limit_warnings(request, machine.memory_bytes, info.unlimited):
         context.progress.say(line)
     devices = devices_for(context, request, decision)
     return [(plan_container(request, image, caller, machine, device, request.port or 0), device) for device in devices]

@@ -76,6 +76,7 @@ def test_a_container_is_found_by_name_and_label_through_its_life(engine: Engine,
     assert [container.name for container in listed] == [plan.name]
     assert listed[0].labels[labels.OWNER] == "424242"
     engine.keep_running(plan.name)
+    engine.keep_running(plan.name, "on-failure")
     engine.stop(plan.name, 1)
     assert found(engine, plan.name).state == "exited"
     engine.restart(plan.name, 1)
@@ -98,6 +99,20 @@ def test_injected_files_outlive_the_container(engine: Engine, plan: ContainerPla
     engine.remove(plan.name)
     engine.create(plan)
     assert engine.get_file(plan.name, "/run/gpu-launcher/token") == b"secret"
+
+
+def test_a_renamed_container_leaves_its_name_and_keeps_its_environment(engine: Engine, plan: ContainerPlan) -> None:
+    prepare(engine, plan)
+    aside = labels.set_aside_name(plan.name)
+    engine.rename(plan.name, aside)
+    try:
+        assert engine.container(plan.name) is None
+        assert found(engine, aside).name == aside and found(engine, aside).environment["A"] == "1"
+        engine.create(plan)
+    finally:
+        engine.remove(aside)
+    with pytest.raises(LauncherError, match=r"(?i)no such container"):
+        engine.rename(aside, plan.name)
 
 
 def test_removing_what_is_gone_is_fine(engine: Engine) -> None:

@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from launcher import labels
 from launcher.attach import HostGpu
+from launcher.dry_run import dry_run
 from launcher.engine import ContainerPlan, EngineInfo, ExecResult
 from launcher.errors import ConflictError, LauncherError, NotReadyError, UsageError
 from launcher.plan import own_volumes
@@ -128,6 +130,14 @@ def test_another_port_is_a_difference_and_kept_from_then_on(engine: FakeEngine, 
     with pytest.raises(ConflictError, match="port: 18701 -> 18702"):
         run(port="18702")
     assert run(yes=True, port="18702").environment.port == 18702
+    assert run(yes=True, memory="1g").environment.port == 18702
+
+
+def test_a_port_whose_line_left_the_file_is_kept(engine: FakeEngine, run: Run, project: Path) -> None:
+    for port in (18701, 18702):
+        (project / "launcher.toml").write_text(f"port = {port}\n")
+        run(yes=True, mode="jupyter")
+    (project / "launcher.toml").unlink()
     assert run(yes=True, memory="1g").environment.port == 18702
 
 
@@ -321,3 +331,38 @@ def test_the_environment_that_is_there_may_be_of_an_older_launcher(engine: FakeE
     run()
     with pytest.raises(LauncherError, match="memory: no limit -> 1g"):
         run(memory="1g")
+
+
+def test_a_dry_run_shows_limits_and_differences_and_touches_nothing(
+    engine: FakeEngine, run: Run, tmp_path: Path, project: Path
+) -> None:
+    given = {key.parameter: None for key in KEYS} | {"name": "demo", "mode": "jupyter", "project": str(project)}
+
+    def dry(**options: object) -> dict[str, Any]:
+        context = context_for(engine, tmp_path)
+        return dry_run(context, make_request(context, **(given | options)))
+
+    found = dry(memory="1g", cpus="0.5", restart="no")
+    assert (found["container"]["memory_bytes"], found["container"]["nano_cpus"]) == (1 << 30, 500_000_000)
+    assert (found["restart"], found["exists"], found["differences"]) == ("no", False, [])
+    assert (engine.rows, engine.kept) == ({}, {})
+    port = run(mode="jupyter", memory="1g").environment.port
+    before = dict(engine.rows)
+    found = dry(memory="2g")
+    assert (found["exists"], found["differences"]) == (True, ["memory: 1g -> 2g"])
+    assert found["container"]["host_port"] == port and engine.rows == before
+
+
+def test_train_says_what_a_running_environment_does_not_take_over(
+    engine: FakeEngine, run: Run, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulated: the terminal that follows the trainer."""
+    run(mode="jupyter", memory="1g", restart="no")
+    monkeypatch.setattr("launcher.train.ensure_engine", lambda progress, consent: None)
+    monkeypatch.setattr("launcher.train.run_in", lambda context, name, command: 0)
+    given = {key.parameter: None for key in KEYS if key.train} | {"name": None, "project": str(project)}
+    for options, line in (({}, None), ({"memory": "2g"}, "It keeps its settings; not applied: memory: 1g -> 2g")):
+        context = context_for(engine, tmp_path)
+        assert train(context, make_request(context, **(given | options)), (), None) == 0
+        lines = context.progress.stream.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert [text.partition(" (")[0] for text in lines if "not applied" in text] == ([line] if line else [])

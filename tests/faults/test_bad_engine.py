@@ -63,7 +63,12 @@ def test_engine_that_refuses_this_user(launcher: Launcher, public_directory: Pat
             *arguments,
             cwd=work,
             before=before,
-            environ={"DOCKER_HOST": f"unix://{path}", "HOME": str(home), "XDG_STATE_HOME": str(home)},
+            environ={
+                "DOCKER_HOST": f"unix://{path}",
+                "HOME": str(home),
+                "XDG_CONFIG_HOME": str(home),
+                "XDG_STATE_HOME": str(home),
+            },
         )
     assert_refused(done, 3, "may not use", "group docker")
     assert "sudo" not in done.stderr

@@ -83,6 +83,16 @@ REFUSED = {
     "port: negative": ((*UP, "--port", "-1"), "-1 is not a TCP port", "1024 to 65535"),
     "port: too large": ((*UP, "--port", "99999"), "99999 is not a TCP port", "1024 to 65535"),
     "port: a word": ((*UP, "--port", "abc"), "abc", "--help"),
+    "memory: no unit": ((*UP, "--memory", "16"), "16", "16g"),
+    "memory: of train": (("train", "--memory", "lots"), "lots", "16g"),
+    "cpus: none": ((*UP, "--cpus", "0"), "'0'", "0.5"),
+    "shm-size: a word": ((*UP, "--shm-size", "big"), "big", "16g"),
+    "pids: none": ((*UP, "--pids", "0"), "'0'", "whole number"),
+    "restart: a word": ((*UP, "--restart", "sometimes"), "sometimes", "--help"),
+    "apt: a command": ((*UP, "--apt", "git; reboot"), "git; reboot", "ffmpeg"),
+    "pip: an option": ((*UP, "--pip", "--pre"), "--pre", "einops"),
+    "key: missing": ((*UP, "--key", "{tmp}/missing"), "missing", "public keys"),
+    "init of the home": (("init", "--project", "{home}"), "home directory", "mkdir -p"),
     "variable: bad key": ((*UP, "-e", "1A=2"), "1A=2", "Example"),
     "variable: no key": ((*UP, "-e", "=2"), "=2", "Example"),
     "variable: unset": ((*UP, "-e", "FAULT_UNSET"), "FAULT_UNSET", "FAULT_UNSET=VALUE"),
@@ -98,6 +108,15 @@ REFUSED = {
     "mount: relative target": ((*UP, "--mount", "{tmp}/data:mnt"), "mnt", "absolute path"),
     "mount: two on one place": ((*UP, "--mount", "{tmp}/data", "--mount", "{tmp}/data"), "/mnt/data", "another place"),
 }
+
+
+@pytest.mark.parametrize("verb", [UP, ("train",), ("config",), ("up", "--dry-run")])
+def test_a_wrong_settings_file_is_refused_before_the_engine_is_called(
+    project: Path, untouched_engine: SocketServer, user_directories: Path, verb: tuple[str, ...]
+) -> None:
+    (project / "launcher.toml").write_text('memory = "1g"\nmemroy = "2g"\n')
+    done = Launcher(project).run(*verb)
+    assert_refused(done, 2, r"launcher\.toml, line 2: there is no setting 'memroy'", "Did you mean memory")
 
 
 @pytest.mark.parametrize("case", REFUSED)

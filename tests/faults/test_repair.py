@@ -111,7 +111,7 @@ def test_name_that_is_taken(shared: Launcher, docker_client: docker.DockerClient
     name = name_of(shared)
     assert_refused(shared.run("up", name, "--mode", "jupyter", cwd=tmp_path), 4, "exists already", "another name")
     assert_refused(shared.run("up", name, "--mode", "ssh"), 4, "exists already", "another name")
-    assert_refused(shared.run("up", name, "--mode", "jupyter", "--port", "1025"), 4, "already uses port", "down")
+    assert_refused(shared.run("up", name, "--mode", "jupyter", "--port", "1025"), 4, r"port: \d+ -> 1025", "--yes")
     assert state(shared) == "running"
 
 

@@ -57,6 +57,11 @@ def test_more_processors_than_there_are() -> None:
         refuse_impossible_limits(replace(REQUEST, cpus=2.5), 2)
 
 
+def test_a_limit_that_the_engine_ignores_is_said() -> None:
+    request = replace(REQUEST, memory_bytes=1 << 30)
+    assert [line.partition(":")[0] for line in limit_warnings(request, 8 << 30, ("memory", "cpus"))] == ["memory"]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

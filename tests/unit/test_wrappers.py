@@ -75,6 +75,13 @@ def test_the_gpu_rule_can_refuse_before_anything_is_made(run_clone: Run, clone: 
     assert run_clone("version").returncode == 0
 
 
+def test_a_rule_that_cannot_decide_yet_leaves_it_to_the_launcher(run_clone: Run, clone: Path) -> None:
+    """Simulated: Python 3.10 cannot read launcher.toml before tomli is there."""
+    (clone / "launcher/device.py").write_text("def main():\n    raise SystemExit(75)\n")
+    assert run_clone("up").returncode == 0
+    assert (clone / ".venv").exists()
+
+
 def test_wrong_hash_is_refused_in_two_lines(run_clone: Run, clone: Path, tmp_path: Path) -> None:
     lock(clone, make_wheel(tmp_path, "1"), sha256="0" * 64)
     done = run_clone("version")
