@@ -12,10 +12,10 @@ from launcher.existing import is_reusable
 from launcher.images import choose_image
 from launcher.plan import FIRST_PORTS
 from launcher.ports import candidate_ports, checked_port
+from launcher.preparation import examine_device, make_plans
 from launcher.provision import with_port
 from launcher.reach import free_on_engine
 from launcher.spec import UpRequest
-from launcher.up import examine_device, make_plans
 
 
 def dry_run(context: Context, request: UpRequest) -> dict[str, Any]:

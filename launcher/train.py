@@ -20,13 +20,13 @@ from launcher.gpus import refuse_other_device
 from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
 from launcher.plan import CACHE, DATA, Device, plan_one_off
+from launcher.preparation import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 from launcher.proof import NUMBERS, is_instance, judge_proof
 from launcher.provision import provisioned
 from launcher.settings.keys import KEYS
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
 from launcher.terminal import follow, on_terminal, run_in
-from launcher.up import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 
 KILLED = 128 + 9
 

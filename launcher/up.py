@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
 
-from launcher import labels, places, reach
+from launcher import labels, reach
 from launcher.access.keys import read_key_files
 from launcher.address import address_of, usable_check
 from launcher.changes import agree_to_change, agree_to_outside, change_of, changed_request
 from launcher.context import Context
 from launcher.device import (
-    SAID_VARIABLE,
     DeviceDecision,
-    decide_device,
-    decide_far_device,
-    refuse_broken_driver,
-    system_root,
 )
 from launcher.engine import Container, ContainerPlan
 from launcher.environments import from_container
-from launcher.errors import ConflictError, GpuTakenError, NotReadyError, UsageError
+from launcher.errors import ConflictError, UsageError
 from launcher.existing import is_reusable, refuse_other_volumes
-from launcher.gpu_choice import devices_for
 from launcher.gpu_holders import start_with_gpus
-from launcher.host import memory_bytes
 from launcher.image_requirement import refuse_unmet_requirement
 from launcher.images import choose_image, ensure_image
-from launcher.limits import limit_warnings, refuse_impossible_limits
-from launcher.network import certificate_bundle
-from launcher.plan import FIRST_PORTS, Device, ImageChoice, Machine, plan_container
+from launcher.plan import FIRST_PORTS, Device
 from launcher.ports import candidate_ports, checked_port
+from launcher.preparation import Plans, examine_device, make_plans, on_free_gpus, prepare_project
 from launcher.proof import prove_gpus
 from launcher.provision import Access, is_port_conflict, provisioned, with_port
 from launcher.ready import wait_until_usable
@@ -43,11 +32,6 @@ from launcher.result import EnvironmentResult
 from launcher.set_aside import recover, set_aside
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
-
-Plans = list[tuple[ContainerPlan, Device]]
-Result = TypeVar("Result")
-# Each lost round means that somebody else got a GPU.
-ATTEMPTS = 16
 
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
@@ -99,44 +83,6 @@ def _make(
         )
 
 
-def on_free_gpus(choose: Callable[[], Plans], start: Callable[[Plans], Result], plans: Plans) -> Result:
-    """Start `plans`; where others were quicker to take their GPUs, choose again among those still free.
-
-    Raises GpuTakenError, naming the holders, when too few are left.
-    """
-    for _ in range(ATTEMPTS):
-        try:
-            return start(plans)
-        except GpuTakenError:
-            plans = choose()
-    return start(plans)
-
-
-def examine_device(context: Context, request: UpRequest) -> DeviceDecision:
-    """Say GPU or CPU and why; raises NotReadyError where a card is present but the host cannot use it."""
-    from envcheck.probes.hardware import probe_hardware
-
-    if not context.endpoint.local:
-        return _examine_far_device(context, request)
-    root = system_root(context.environ)
-    hardware = probe_hardware(root)
-    decision = decide_device(request.gpus.kind, hardware)
-    if not context.environ.get(SAID_VARIABLE):
-        context.progress.say(decision.line())
-    if not request.skip_check:
-        refuse_broken_driver(decision, hardware, root)
-    return decision
-
-
-def _examine_far_device(context: Context, request: UpRequest) -> DeviceDecision:
-    info, remote = context.engine.info(), context.remote
-    offered = "nvidia" in info.runtimes or bool(info.cdi_devices)
-    card = remote.far.card if remote else None
-    decision = decide_far_device(request.gpus.kind, context.endpoint.place, card, offered)
-    context.progress.say(decision.line())
-    return decision
-
-
 def _repair(context: Context, request: UpRequest, existing: Container) -> EnvironmentResult:
     """Bring an existing container to where it answers: nothing when it does, else start or restart it."""
     engine, environment = context.engine, from_container(existing)
@@ -152,47 +98,6 @@ def _repair(context: Context, request: UpRequest, existing: Container) -> Enviro
         wait_until_usable(engine, existing.name, usable)
     engine.keep_running(existing.name, request.restart)
     return _finish(context, request, existing.name, verify=environment.device == "gpu")
-
-
-def prepare_project(context: Context, project: Path) -> None:
-    """Make `workspace/` in the launcher's own checkout, in the name of the checkout's owner."""
-    if project.exists():
-        if os.getuid() != 0 and not os.access(project, os.W_OK):
-            context.progress.say(f"{project} is read-only for you, and so is /workspace: nothing can be saved there")
-        return
-    try:
-        project.mkdir()
-        if os.getuid() == 0:
-            owner = project.parent.stat()
-            os.chown(project, owner.st_uid, owner.st_gid)
-    except OSError as error:
-        raise NotReadyError(
-            f"cannot make {project}: {error.strerror}", "Give another directory: --project DIR"
-        ) from None
-    context.progress.say(f"Your files are in {project} (made, ignored by git)")
-
-
-def make_plans(context: Context, request: UpRequest, decision: DeviceDecision, image: ImageChoice) -> Plans:
-    """The containers that would do, best first: one for each way to attach the GPUs."""
-    engine = context.engine
-    info = engine.info()
-    caller, why = places.caller(context, request, info)
-    if why:
-        context.progress.say(why)
-    devices = devices_for(context, request, decision)
-    machine = Machine(
-        owner=context.owner,
-        memory_bytes=info.memory_bytes or memory_bytes(),
-        processors=info.processors or os.cpu_count() or 1,
-        # This machine's proxies may mean nothing to another.
-        environ=context.environ if context.endpoint.local else {},
-        certificates=certificate_bundle(context.environ) is not None,
-    )
-    refuse_impossible_limits(request, machine.processors)
-    for line in limit_warnings(request, machine.memory_bytes, info.unlimited):
-        context.progress.say(line)
-    devices = devices_for(context, request, decision)
-    return [(plan_container(request, image, caller, machine, device, request.port or 0), device) for device in devices]
 
 
 def _start(context: Context, request: UpRequest, plans: Plans) -> EnvironmentResult:

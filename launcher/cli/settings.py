@@ -54,9 +54,9 @@ def init(context: Context, project: str | None, mode: str | None, force: bool) -
     """Write a commented launcher.toml for this project."""
     refuse_trailing(context, "init")
     from launcher.host_paths import project_directory
+    from launcher.preparation import prepare_project
     from launcher.render import print_json
     from launcher.settings.write import write_template
-    from launcher.up import prepare_project
 
     directory = project_directory(project, context.home, context.checkout)
     prepare_project(context, directory)
