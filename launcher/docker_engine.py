@@ -1,4 +1,4 @@
-"""The Engine over the Docker SDK; with its base class in docker_storage.py the only module that imports docker."""
+"""The Engine over the Docker SDK, which only this module, docker_storage.py and docker_connection.py import."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
-import requests
 
-from launcher.cdi import cdi_devices
 from launcher.container_config import container_config
 from launcher.container_copy import copied_config
-from launcher.container_rows import inspected_container, listed_container
+from launcher.docker_connection import absent_is_fine, tls_config, translated
 from launcher.docker_storage import DockerStorage
-from launcher.endpoint import Endpoint, TlsFiles
+from launcher.endpoint import Endpoint
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
-from launcher.engine_errors import engine_error
-from launcher.errors import ConflictError, LauncherError
+from launcher.engine_rows import engine_info, inspected_container, listed_container
+from launcher.errors import ConflictError
 from launcher.interrupt import uninterrupted
 
 TIMEOUT_SECONDS = 30
 WAIT_SECONDS = 0.1
-# What an engine without the cgroup controller (rootless without delegation) ignores, but for a warning.
-LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 
 
 class DockerEngine(DockerStorage):
@@ -51,24 +47,7 @@ class DockerEngine(DockerStorage):
     def info(self) -> EngineInfo:
         with self._translated():
             raw = self._client.info()
-        directories = tuple(raw.get("CDISpecDirs") or ())
-        discovered = tuple(d["ID"] for d in raw.get("DiscoveredDevices") or () if d.get("Source") == "cdi")
-        # Engines before 28.2 name the directories but not the devices; a local one's can be read here.
-        devices = discovered or (cdi_devices(directories) if self._endpoint.local else ())
-        return EngineInfo(
-            version=raw.get("ServerVersion", ""),
-            id=raw.get("ID", ""),
-            runtimes=tuple(raw.get("Runtimes") or ()),
-            cdi_directories=directories,
-            cdi_devices=devices,
-            memory_bytes=raw.get("MemTotal", 0),
-            # Podman says so in fields of its own: https://docs.podman.io/en/latest/_static/api.html
-            rootless=bool(raw.get("Rootless")) or any("rootless" in o for o in raw.get("SecurityOptions") or ()),
-            podman="BuildahVersion" in raw,
-            processors=raw.get("NCPU", 0),
-            unlimited=tuple(limit for limit, field in LIMITS.items() if raw.get(field) is False),
-            local=self._endpoint.local,
-        )
+        return engine_info(raw, self._endpoint.local)
 
     def image(self, reference: str) -> Image | None:
         with self._translated():
@@ -146,7 +125,7 @@ class DockerEngine(DockerStorage):
             self._client.rename(name, new_name)
 
     def remove(self, name: str) -> None:
-        with self._translated(), _absent_is_fine():
+        with self._translated(), absent_is_fine():
             try:
                 # v removes the anonymous volume behind /tmp; named ones stay.
                 self._client.remove_container(name, v=True, force=True)
@@ -174,7 +153,7 @@ class DockerEngine(DockerStorage):
         return True
 
     def remove_network(self, name: str) -> None:
-        with self._translated(), _absent_is_fine():
+        with self._translated(), absent_is_fine():
             self._client.remove_network(name)
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
@@ -182,7 +161,7 @@ class DockerEngine(DockerStorage):
             self._client.create_volume(name, labels=dict(labels))
 
     def remove_volume(self, name: str) -> None:
-        with self._translated(), _absent_is_fine():
+        with self._translated(), absent_is_fine():
             self._client.remove_volume(name)
 
     def volumes(self, label: str, sizes: bool = False) -> list[Volume]:
@@ -249,32 +228,3 @@ class DockerEngine(DockerStorage):
     def _interruptible(self) -> Iterator[None]:
         with translated(self._endpoint.url):
             yield
-
-
-def tls_config(files: TlsFiles | None) -> docker.tls.TLSConfig | bool:
-    """The SDK's form of an endpoint's TLS files; False without."""
-    if files is None:
-        return False
-    pair = (str(files.certificate), str(files.key)) if files.certificate and files.key else None
-    ca = str(files.ca) if files.ca else None
-    return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=files.verify)
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn every failure of the SDK and of the connection into one LauncherError."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise engine_error(str(error.explanation or error), where) from error
-    except (docker.errors.DockerException, requests.RequestException, OSError, ValueError) as error:
-        if isinstance(error, LauncherError):
-            raise
-        # The SDK wraps every connection failure in one class; the cause's own class and text tell them apart.
-        raise engine_error(f"{type(error).__name__}: {error}", where) from error
-
-
-@contextmanager
-def _absent_is_fine() -> Iterator[None]:
-    with suppress(docker.errors.NotFound):
-        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.container_rows import inspected_container, listed_container
+from launcher.engine_rows import inspected_container, listed_container
 from launcher.environments import state_of
 
 ROW = {"Id": "1", "Names": ["/gl-1-a"], "ImageID": "sha256:0", "Labels": None}

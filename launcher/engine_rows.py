@@ -1,4 +1,4 @@
-"""Pure: what the engine's listing and inspection say of a container, as a Container."""
+"""What the engine's answers say of a container, and of itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from launcher.engine import Container
+from launcher.cdi import cdi_devices
+from launcher.engine import Container, EngineInfo
+
+# What an engine without the cgroup controller (rootless without delegation) ignores, but for a warning.
+LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 
 
 def listed_container(row: Mapping[str, Any]) -> Container:
@@ -55,3 +59,25 @@ def _health_in(status: str) -> str:
         if word in status:
             return health
     return ""
+
+
+def engine_info(raw: Mapping[str, Any], local: bool) -> EngineInfo:
+    """What `GET /info` says of the engine; `local` where its directories can be read here."""
+    directories = tuple(raw.get("CDISpecDirs") or ())
+    discovered = tuple(d["ID"] for d in raw.get("DiscoveredDevices") or () if d.get("Source") == "cdi")
+    # Engines before 28.2 name the directories but not the devices; a local one's can be read here.
+    devices = discovered or (cdi_devices(directories) if local else ())
+    return EngineInfo(
+        version=raw.get("ServerVersion", ""),
+        id=raw.get("ID", ""),
+        runtimes=tuple(raw.get("Runtimes") or ()),
+        cdi_directories=directories,
+        cdi_devices=devices,
+        memory_bytes=raw.get("MemTotal", 0),
+        # Podman says so in fields of its own: https://docs.podman.io/en/latest/_static/api.html
+        rootless=bool(raw.get("Rootless")) or any("rootless" in o for o in raw.get("SecurityOptions") or ()),
+        podman="BuildahVersion" in raw,
+        processors=raw.get("NCPU", 0),
+        unlimited=tuple(limit for limit, field in LIMITS.items() if raw.get(field) is False),
+        local=local,
+    )
