@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from io import StringIO
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,14 @@ from launcher.context import Context
 from launcher.endpoint import Endpoint
 from launcher.engine import Image
 from launcher.progress import Progress
+from launcher.request import make_request
+from launcher.result import EnvironmentResult
+from launcher.settings.keys import KEYS
 from launcher.spec import Mode, UpRequest
+from launcher.up import up
 from tests.contract.fake_engine import FakeEngine
+
+Run = Callable[..., EnvironmentResult]
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def context_for(engine: FakeEngine, tmp_path: Path, environ: Mapping[str, str] |
     root.mkdir(exist_ok=True)
     context = Context(
         environ={"HOME": str(tmp_path / "home"), "ENVCHECK_ROOT": str(root), **(environ or {})},
-        progress=Progress(StringIO()),
+        progress=Progress(io.StringIO()),
     )
     context.__dict__ |= {"engine": engine, "endpoint": Endpoint("unix:///simulated", "test"), "owner": 1000}
     return context
@@ -50,3 +56,33 @@ def request_(tmp_path: Path) -> UpRequest:
     project = tmp_path / "project"
     project.mkdir()
     return UpRequest("demo", Mode.JUPYTER, project)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    (directory / "inside").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    return directory
+
+
+@pytest.fixture
+def said() -> io.StringIO:
+    """What the last run printed on stderr."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def run(engine: FakeEngine, tmp_path: Path, project: Path, said: io.StringIO) -> Run:
+    """`launcher up demo` with options by their parameters' names; `yes` as --yes."""
+
+    def start(yes: bool = False, **options: object) -> EnvironmentResult:
+        context = context_for(engine, tmp_path)
+        context.consent = yes or None
+        said.seek(0)
+        said.truncate()
+        context.progress.stream = said
+        given = {key.parameter: None for key in KEYS} | {"name": "demo", "project": str(project)}
+        return up(context, make_request(context, **(given | options)))
+
+    return start
