@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypedDict
 
 from launcher import labels
 from launcher.context import Context
@@ -44,7 +45,7 @@ def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: 
     from launcher.setup.layer import build_layer
 
     _ensure_base(context, image.base, image.source, target, stack_name)
-    build_layer(_stack(stack_name), image, context.progress, docker_host=context.endpoint.url)
+    build_layer(_stack(stack_name), image, context.progress, **_engine(context))
 
 
 def is_current_layer(layer: Image, base: Image | None, source: str) -> bool:
@@ -64,11 +65,21 @@ def _ensure_base(context: Context, reference: str, source: str, target: str, sta
             _stack(stack_name),
             target,
             context.progress,
-            docker_host=context.client_endpoint.url,
-            tls=tuple(context.endpoint.docker_arguments()[2:]),
-            remote=not context.endpoint.local,
             consent=context.consent is True,
+            **_engine(context),
         )
+
+
+class _Engine(TypedDict):
+    docker_host: str
+    tls: tuple[str, ...]
+    remote: bool
+
+
+def _engine(context: Context) -> _Engine:
+    """Where to build, as the docker command takes it."""
+    tls = tuple(context.endpoint.docker_arguments()[2:])
+    return _Engine(docker_host=context.client_endpoint.url, tls=tls, remote=not context.endpoint.local)
 
 
 def _stack(name: str | None) -> Stack:

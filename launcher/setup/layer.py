@@ -30,14 +30,23 @@ def layer_reference(base: str, packages: Packages) -> str:
     return f"{base}-{packages.digest(*((images / part).read_bytes() for part in PARTS))[:12]}"
 
 
-def build_layer(stack: Stack, image: ImageChoice, progress: Progress, *, docker_host: str | None = None) -> None:
-    """Build `image.reference` over `image.base`, which the engine has.
+def build_layer(
+    stack: Stack,
+    image: ImageChoice,
+    progress: Progress,
+    *,
+    docker_host: str | None = None,
+    tls: tuple[str, ...] = (),
+    remote: bool = False,
+) -> None:
+    """Build `image.reference` over `image.base`, which the engine has; the engine as build.build_image is told of it.
 
     Raises NotReadyError (no builder, no disk, no network) and LauncherError (a package that cannot be had, or that
     would change the stack); the engine is as it was then.
     """
-    client = find_client(docker_host)
-    require_disk(stack, client)
+    client = find_client(docker_host, tls=tls)
+    if not remote:
+        require_disk(stack, client)
     mirrors = read_mirrors(Path("/"), os.environ)
     progress.say(f"Installing {_listed(image.packages)} into an image of this project's own: {image.reference}")
     view = BuildProgress(progress, "Packages")
