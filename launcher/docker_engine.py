@@ -123,7 +123,12 @@ class DockerEngine:
         """Start again after a crash or a reboot; set only once the service was usable, or a bad start would loop."""
         with self._translated():
             policy: Any = {"Name": "unless-stopped"}
-            self._client.update_container(name, restart_policy=policy)
+            try:
+                self._client.update_container(name, restart_policy=policy)
+            except docker.errors.NotFound as error:
+                # Podman before 5 has no such call: https://github.com/containers/podman/issues/11396
+                if str(error.explanation).strip() != "Not Found":
+                    raise
 
     def remove(self, name: str) -> None:
         with self._translated(), _absent_is_fine():
@@ -241,7 +246,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise engine_error(str(error.explanation or error), where) from error
+        raise engine_error(str(error.explanation or error), where, answered=True) from error
     except (docker.errors.DockerException, requests.RequestException, OSError, ValueError) as error:
         if isinstance(error, LauncherError):
             raise
