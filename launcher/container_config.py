@@ -59,7 +59,7 @@ def _limits(plan: ContainerPlan) -> dict[str, int]:
 def _ulimits(plan: ContainerPlan) -> list[dict[str, Any]]:
     """Pinned memory and RDMA need memlock: https://docs.nvidia.com/deeplearning/frameworks/user-guide/index.html"""
     stack = {"Name": "stack", "Soft": 64 << 20, "Hard": 64 << 20}
-    return [{"Name": "memlock", "Soft": -1, "Hard": -1}, stack] if plan.unlimited_memlock else [stack]
+    return [{"Name": "memlock", "Soft": -1, "Hard": -1}, stack] if plan.unlimited_memlock else []
 
 
 def _port_bindings(plan: ContainerPlan) -> dict[str, list[dict[str, str]]]:

@@ -28,7 +28,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise engine_error(str(error.explanation or error), where) from error
+        raise engine_error(str(error.explanation or error), where, answered=True) from error
     except (docker.errors.DockerException, requests.RequestException, OSError, ValueError) as error:
         if isinstance(error, LauncherError):
             raise

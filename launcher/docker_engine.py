@@ -118,7 +118,12 @@ class DockerEngine(DockerStorage):
         """Start again after a crash or a reboot; set only once the service was usable, or a bad start would loop."""
         with self._translated():
             restart_policy: Any = {"Name": policy}
-            self._client.update_container(name, restart_policy=restart_policy)
+            try:
+                self._client.update_container(name, restart_policy=restart_policy)
+            except docker.errors.NotFound as error:
+                # Podman before 5 has no such call: https://github.com/containers/podman/issues/11396
+                if str(error.explanation).strip() != "Not Found":
+                    raise
 
     def rename(self, name: str, new_name: str) -> None:
         with self._translated():

@@ -78,7 +78,16 @@ MESSAGES = (
         ),
     ),
     (
-        r"bind source path does not exist|invalid mount config",
+        r"container-init binary not found",
+        Said(
+            NotReadyError,
+            "Podman's init program is not installed on the engine's machine",
+            "Install it there: sudo apt-get install catatonit",
+        ),
+    ),
+    (
+        # The first two are Docker's, the last is Podman's.
+        r"bind source path does not exist|invalid mount config|statfs \S+: no such file",
         Said(
             NotReadyError,
             "the engine does not see a directory that should be mounted",
@@ -139,14 +148,18 @@ MESSAGES = (
 )
 
 
-def known_error(message: str, where: str = "") -> LauncherError | None:
-    """The error a message of the engine stands for; `where` (an endpoint) is added to what cannot be reached."""
+def known_error(message: str, where: str = "", answered: bool = False) -> LauncherError | None:
+    """The error a message of the engine stands for; `where` (an endpoint) is added to what cannot be reached.
+
+    An engine that `answered` was reached, whatever file its answer misses.
+    """
     match = next(iter(explain_text(message)), None)
     if match is not None and match.cause != UNREACHABLE:
         why = match.why[:1].lower() + match.why[1:].rstrip(".")
         return _error(CAUSES.get(match.cause) or Said(NotReadyError, why, match.fix[0]), match.cause, where)
     for pattern, said in MESSAGES:
-        if re.search(pattern, message, re.IGNORECASE | re.DOTALL):
+        unreachable = said.cause_id == UNREACHABLE
+        if not (answered and unreachable) and re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             return _error(said, said.cause_id, where)
     return None
 
@@ -159,9 +172,9 @@ def _error(said: Said, cause_id: str | None, where: str) -> LauncherError:
     return said.error(said.cause + at, next_step, cause_id=cause_id)
 
 
-def engine_error(message: str, where: str = "") -> LauncherError:
+def engine_error(message: str, where: str = "", answered: bool = False) -> LauncherError:
     """As known_error, else the engine's own first line."""
     first_line = next((line.strip() for line in message.splitlines() if line.strip()), "unknown failure")
-    return known_error(message, where) or LauncherError(
+    return known_error(message, where, answered) or LauncherError(
         f"the engine refused: {first_line}", "Run again with --debug for the details."
     )
