@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from envcheck.facts_container import Container, ImageRecord, Request, Runtime
 from envcheck.facts_health import FabricManager, GpuHealth, KernelLog, Xid
+from envcheck.facts_limits import Memory, Network
 from envcheck.facts_packages import ShadowingPackage
 from envcheck.facts_usage import GpuUsage
 
@@ -208,24 +209,6 @@ class Torch:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Shared memory (/dev/shm), and what a process may lock (RLIMIT_MEMLOCK, -1: without limit). Bytes."""
-
-    shm_total: int | None = None
-    shm_free: int | None = None
-    error: str | None = None
-    lockable: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """Names only: the network interfaces, and the InfiniBand or RoCE devices (/sys/class/infiniband)."""
-
-    interfaces: tuple[str, ...] = ()
-    infiniband: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything one run saw. `environment` holds only the judged variables, `distribution` is os-release's ID.
 
@@ -240,8 +223,8 @@ class Facts:
     torch: Torch | None = None
     container: Container = field(default_factory=Container)
     runtime: Runtime = field(default_factory=Runtime)
-    memory: Memory = Memory()
-    network: Network = Network()
+    memory: Memory = field(default_factory=Memory)
+    network: Network = field(default_factory=Network)
     kernel_log: KernelLog = field(default_factory=KernelLog)
     fabric: FabricManager = field(default_factory=FabricManager)
     environment: dict[str, str] = field(default_factory=dict)
