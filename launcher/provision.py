@@ -82,7 +82,7 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> fro
     for mount in plan.volumes:
         if mount.volume not in existing:
             own = mount.container not in shared
-            owner = {labels.OWNER: plan.labels[labels.OWNER]}
+            owner = {key: plan.labels[key] for key in (labels.OWNER, labels.USER)}
             # Settings are the container's: the volumes outlive it, and the next one may have others.
             mine = {key: value for key, value in plan.labels.items() if key != labels.SETTINGS}
             found = mine if own else owner | {labels.ROLE: shared[mount.container]}
@@ -135,9 +135,9 @@ def _create_and_start(work: _Work, plan: ContainerPlan, device: Device) -> Conta
 def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
     """Each call costs some 70 ms, as the engine mounts every volume for it: only what is not as it should be."""
     context, access, uid, gid = work.context, work.access, plan.uid, plan.gid
-    # The cache and the data sets are volumes of one user, and the image's directories are open to any uid.
-    if HOME not in work.prepared:
-        context.engine.put_archive(plan.name, HOME, archive({}, uid, gid, 0o755))
+    for path in (HOME, CACHE, DATA):
+        if path not in work.prepared:
+            context.engine.put_archive(plan.name, path, archive({}, uid, gid, 0o755))
     files = {"request.json": InjectedFile(request_json(device).encode(), 0o444)}
     bundle = certificate_bundle(context.environ)
     if bundle:

@@ -15,16 +15,16 @@ from tests.images.home import CONSTRAINTS, LOCAL, VENV, Home
 from tests.images.wheels import write_waiting_package, write_wheel
 
 if TYPE_CHECKING:
-    import docker
+    pass
 
 NOTHING_ANSWERS = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
 
 
 @pytest.fixture
-def home(
-    start_container: StartContainer, ssh_image: str, volume: str, docker_client: docker.DockerClient, tmp_path: Path
-) -> Home:
-    text = docker_client.containers.run(ssh_image, ["cat", CONSTRAINTS], remove=True).decode()
+def home(start_container: StartContainer, ssh_image: str, volume: str, tmp_path: Path) -> Home:
+    reader = start_container(ssh_image, ["cat", CONSTRAINTS])
+    assert reader.wait(timeout=60)["StatusCode"] == 0
+    text = reader.logs(stderr=False).decode()
     made = Home(start_container, ssh_image, volume, tmp_path, text)
     for name, version in (("tiny", "1"), ("other", "2")):
         write_wheel(tmp_path / "wheels", name, version)
