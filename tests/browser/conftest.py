@@ -63,8 +63,8 @@ def environment(
 
 
 @pytest.fixture
-def second_environment(jupyter_image: str, shared_launcher: LaunchShared, tmp_path: Path) -> Iterator[Started]:
-    """Another one beside it."""
+def fresh_environment(jupyter_image: str, shared_launcher: LaunchShared, tmp_path: Path) -> Iterator[Started]:
+    """Another one beside it, for one test alone."""
     yield from _started(shared_launcher, tmp_path / "second")
 
 

@@ -36,12 +36,12 @@ def test_the_same_tab_works_again_after_stop_and_start(
 
 
 def test_two_environments_in_one_browser_stay_logged_in(
-    context: BrowserContext, environment: Started, second_environment: Started
+    context: BrowserContext, environment: Started, fresh_environment: Started
 ) -> None:
     """Cookies do not tell ports apart."""
     first = Lab.open(context, environment.result["url"])
-    second = Lab.open(context, second_environment.result["url"])
-    for lab, project in ((first, environment.project), (second, second_environment.project)):
+    second = Lab.open(context, fresh_environment.result["url"])
+    for lab, project in ((first, environment.project), (second, fresh_environment.project)):
         lab.go(lab.page.url)
         lab.menu("File", "New Launcher")
         lab.card("Text File").click()
