@@ -97,7 +97,7 @@ KERNEL: dict[str, Fault] = {
         "cuda-compat-mismatch",
         "rm /usr/lib/x86_64-linux-gnu/libcuda.so.535",
     ),
-    "compat by the loader's list": (numbered(803, path=COMPAT), "cuda-compat-mismatch", "grep -rl -e compat"),
+    "compat by the loader's list": (numbered(803, path=COMPAT), "cuda-compat-mismatch", "grep -r -e compat"),
     "compat on GeForce, through a link": (
         replace(
             variables(
@@ -112,7 +112,7 @@ KERNEL: dict[str, Fault] = {
     "compat on GeForce by the loader's list": (
         inside(numbered(804, path=COMPAT), "gpu"),
         "cuda-forward-compat-unsupported",
-        "grep -rl -e compat",
+        "grep -r -e compat",
     ),
     "stub library through a link": (
         replace(
