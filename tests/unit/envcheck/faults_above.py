@@ -101,7 +101,7 @@ TWO: dict[str, Fault] = {
     "803 and a small /dev/shm": (
         replace(numbered(803, path=COMPAT), memory=Memory(1 << 26, 1 << 26)),
         "cuda-compat-mismatch",
-        "grep -rl",
+        "grep -r",
     ),
     "masked, and the CPU build": (
         replace(variables(numbered(100), CUDA_VISIBLE_DEVICES=""), torch=torch(cuda=None, version="2.8.0+cpu")),
