@@ -86,4 +86,10 @@ def _setting_option(key: Key) -> Callable[[Function], Function]:
     several = key.kind in (Kind.LIST, Kind.TABLE)
     ending = " Repeatable." if several else f" Default: {key.default}."
     metavar = key.metavar or "|".join(key.choices)
-    return click.option(*names, multiple=several, metavar=metavar, help=key.help + ending)
+    return click.option(
+        *names,
+        multiple=several,
+        metavar=metavar,
+        help=key.help + ending,
+        shell_complete=lambda _context, _option, begun: [c for c in key.choices if c.startswith(begun)],
+    )
