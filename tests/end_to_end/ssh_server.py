@@ -43,10 +43,10 @@ def ssh_server(cache: Path, client_key: Path) -> Iterator[SshServer]:
 
     Not as root: as `ann` where the tests are root's, whom only this server's own view of /etc/passwd knows.
     """
-    program, libraries = _program(cache)
     user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else USER
     directory = Path(tempfile.mkdtemp(prefix="gl-sshd-"))
     try:
+        program, libraries = _program(cache, directory)
         port = _free_port()
         host_key = _prepare(directory, client_key, port, user)
         log = directory / "log"
@@ -103,8 +103,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _program(cache: Path) -> tuple[Path, str]:
-    """The machine's own, else Debian's package unpacked into the cache and not installed."""
+def _program(cache: Path, directory: Path) -> tuple[Path, str]:
+    """The machine's own, else Debian's package unpacked into the cache and not installed; copied into `directory`,
+    as a cache below root's home lets nobody else in."""
     if Path(INSTALLED).exists():
         return Path(INSTALLED), ""
     unpacked = cache / "openssh-server"
@@ -124,9 +125,6 @@ def _program(cache: Path) -> tuple[Path, str]:
                 raise UnavailableError(f"{' '.join(command[:3])}: {done.stderr.strip()}")
         partly.rename(unpacked)
     (library,) = unpacked.glob("**/libwrap.so.0")
-    # A cache below root's home lets nobody else in.
-    place = Path(tempfile.gettempdir()) / f"gl-openssh-{os.getuid()}"
-    if not place.is_dir():
-        shutil.copytree(unpacked, place, symlinks=True)
-        place.chmod(0o755)
+    place = directory / "programs"
+    shutil.copytree(unpacked, place, symlinks=True)
     return place / "usr/sbin/sshd", str(place / library.parent.relative_to(unpacked))
