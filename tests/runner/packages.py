@@ -9,8 +9,15 @@ import subprocess
 
 from launcher.errors import NotReadyError
 
-# OpenSSH and rsync log in to environments; the compiler makes the fake driver libraries.
-PROGRAMS = {"ssh": ("openssh-client",), "rsync": ("rsync",), "cc": ("gcc", "libc6-dev"), "git": ("git",)}
+# OpenSSH and rsync log in to environments; the compiler makes the fake driver libraries; shells complete words.
+PROGRAMS = {
+    "ssh": ("openssh-client",),
+    "rsync": ("rsync",),
+    "cc": ("gcc", "libc6-dev"),
+    "git": ("git",),
+    "zsh": ("zsh",),
+    "fish": ("fish",),
+}
 # Ubuntu's package of that name installs a snap, which needs systemd and a store.
 DEBIAN_PROGRAMS = {"chromium": ("chromium",)}
 
