@@ -179,11 +179,18 @@ def proof(*uuids: str) -> ExecResult:
 
 def test_of_several_instances_a_process_sees_one_of_those_attached() -> None:
     judge_proof(proof(MIG[1].uuid), [gpu.uuid for gpu in MIG])
+    judge_proof(proof(MIG[1].uuid), [MIG[1].uuid])
     judge_proof(proof("GPU-by-an-older-driver"), [gpu.uuid for gpu in MIG])
     with pytest.raises(NotReadyError, match="MIG instance"):
         judge_proof(proof("MIG-cccccccc-0000-0000-0000-000000000000"), [gpu.uuid for gpu in MIG])
     with pytest.raises(NotReadyError, match="has none"):
         judge_proof(proof(), ["0:1"])
+
+
+def test_gpus_known_by_number_are_compared_by_how_many_they_are() -> None:
+    judge_proof(proof(A.uuid), ["0"])
+    with pytest.raises(NotReadyError, match="2 GPU"):
+        judge_proof(proof(A.uuid), ["0", "1"])
 
 
 def test_training_starts_one_process_a_card_and_one_for_instances() -> None:
