@@ -14,7 +14,7 @@ from launcher.attach import HostGpu
 from launcher.engine import Attachment, EngineInfo, ExecResult
 from launcher.errors import ConflictError, NotReadyError, UsageError
 from launcher.gpu_selection import choose_gpus, remarks
-from launcher.gpus import BUSY_BYTES, attachable, devices_to_try, host_gpus, refuse_other_device, specified, used_by
+from launcher.gpus import BUSY_BYTES, attachable, devices_to_try, refuse_other_device, specified, used_by
 from launcher.proof import judge_proof
 from launcher.spec import GpuRequest
 from launcher.train import ranks
@@ -179,11 +179,18 @@ def proof(*uuids: str) -> ExecResult:
 
 def test_of_several_instances_a_process_sees_one_of_those_attached() -> None:
     judge_proof(proof(MIG[1].uuid), [gpu.uuid for gpu in MIG])
+    judge_proof(proof(MIG[1].uuid), [MIG[1].uuid])
     judge_proof(proof("GPU-by-an-older-driver"), [gpu.uuid for gpu in MIG])
     with pytest.raises(NotReadyError, match="MIG instance"):
         judge_proof(proof("MIG-cccccccc-0000-0000-0000-000000000000"), [gpu.uuid for gpu in MIG])
     with pytest.raises(NotReadyError, match="has none"):
         judge_proof(proof(), ["0:1"])
+
+
+def test_gpus_known_by_number_are_compared_by_how_many_they_are() -> None:
+    judge_proof(proof(A.uuid), ["0"])
+    with pytest.raises(NotReadyError, match="2 GPU"):
+        judge_proof(proof(A.uuid), ["0", "1"])
 
 
 def test_training_starts_one_process_a_card_and_one_for_instances() -> None:
@@ -200,58 +207,7 @@ def test_an_existing_environment_is_compared_by_which_gpus_the_names_mean(text: 
         refuse_other_device("demo", found, GpuRequest.parse(text), True, lambda: (A, B))
 
 
-REMOTE = EngineInfo("28", runtimes=("nvidia",), local=False)
-
-
-@pytest.mark.parametrize(
-    ("text", "held", "names"),
-    [
-        ("auto", {}, ("all",)),
-        ("all", {}, ("all",)),
-        ("device=1", {"0": ["x"]}, ("1",)),
-        ("GPU-aaaa", {}, ("GPU-aaaa",)),
-        ("2", {}, ("0", "1")),
-        ("2", {"1": ["x"]}, ("0", "2")),
-    ],
-)
-def test_an_engine_that_lists_no_gpus_gets_no_more_than_was_asked_for(
-    text: str, held: dict[str, list[str]], names: tuple[str, ...]
-) -> None:
-    ways = devices_to_try(GpuRequest.parse(text), "card", REMOTE, (), held, share=False)
-    assert [way.attachment for way in ways] == [Attachment("device-request", names), Attachment("runtime", names)]
-    assert ways[0].gpus == names
-
-
-@pytest.mark.parametrize(
-    ("text", "held"), [("auto", {"0": ["x"]}), ("1", {"all": ["x"]}), ("device=0", {"0": ["x"]}), ("all", {"7": ["x"]})]
-)
-def test_what_is_held_is_refused_also_where_no_gpus_are_listed(text: str, held: dict[str, list[str]]) -> None:
-    request = GpuRequest.parse(text)
-    with pytest.raises(ConflictError, match="held by: x"):
-        devices_to_try(request, "card", REMOTE, (), held, share=False)
-    assert devices_to_try(request, "card", REMOTE, (), held, share=True)
-
-
-@pytest.mark.parametrize(
-    ("nvml", "found"),
-    [
-        (Nvml(devices=(NvmlDevice(3, "GPU-c", "H100"),)), (HostGpu(3, "GPU-c", "H100"),)),
-        (Nvml(error="libnvidia-ml.so.1 is not there"), (HostGpu(0, "0"),)),
-    ],
-)
-def test_nvml_lists_the_gpus_and_the_engine_where_nvml_cannot(
-    monkeypatch: pytest.MonkeyPatch, nvml: Nvml, found: tuple[HostGpu, ...]
-) -> None:
-    monkeypatch.setattr("launcher.gpus.host_nvml", lambda info, root: nvml)
-    assert host_gpus(EngineInfo("28", cdi_devices=("nvidia.com/gpu=0", "nvidia.com/gpu=all"))) == found
-
-
 def test_memory_just_at_the_limit_is_a_desktops() -> None:
     at_limit = GpuUsage(memory_used=BUSY_BYTES, processes=())
     assert used_by(NvmlDevice(0, "GPU-a", "RTX", usage=at_limit)) == ""
     assert used_by(NvmlDevice(0, "GPU-a", "RTX", usage=replace(at_limit, memory_used=BUSY_BYTES + 1))) != ""
-
-
-def test_an_environment_on_every_gpu_of_an_engine_that_lists_none_is_taken_as_it_is() -> None:
-    found = {labels.DEVICE: "gpu", labels.GPUS: '["all"]'}
-    refuse_other_device("demo", found, GpuRequest.parse("device=0"), True, tuple)
