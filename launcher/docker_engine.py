@@ -173,7 +173,10 @@ class DockerEngine(DockerStorage):
         with self._translated():
             rows = self._client.volumes(filters={"label": label})["Volumes"] or []
             measured = self._volume_sizes() if sizes else {}
-        return [Volume(row["Name"], row.get("Labels") or {}, measured.get(row["Name"])) for row in rows]
+        return [
+            Volume(row["Name"], row.get("Labels") or {}, measured.get(row["Name"]), row.get("CreatedAt", ""))
+            for row in rows
+        ]
 
     def _volume_sizes(self) -> dict[str, int]:
         """Bytes by volume; empty where the engine is measuring for somebody else, which it does once at a time."""

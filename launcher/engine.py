@@ -60,11 +60,12 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A named volume; `bytes` is None where the engine did not measure it."""
+    """A named volume; `bytes` is None where the engine did not measure it, `created` a time in the engine's words."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     bytes: int | None = None
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from launcher import labels, reach
+from launcher import labels, prepared, reach
 from launcher.access.ssh import SshAccess
 from launcher.address import address_of, usable_check
 from launcher.context import Context
@@ -133,5 +133,6 @@ def remove(context: Context, environment: Environment, volumes: list[Volume]) ->
     down(context, environment)
     for volume in volumes:
         context.engine.remove_volume(volume.name)
+        prepared.forget(context.state, volume.name)
     SshAccess(context.state, context.home).forget(environment.name)
     reach.forget(context, environment.name, last=not list_environments(context.engine, environment.owner))

@@ -106,7 +106,7 @@ def plan_container(
     )
     return replace(
         plan,
-        labels=_labels(request, caller, machine, device, port)
+        labels=_labels(request, machine, device, port)
         | {
             labels.IMAGE_SOURCE: image.source,
             labels.SETTINGS: record_json(request.settings),
@@ -159,13 +159,12 @@ def _environment(request: UpRequest, machine: Machine, device: Device) -> dict[s
     return environment | {"NVIDIA_VISIBLE_DEVICES": visible}
 
 
-def _labels(request: UpRequest, caller: Caller, machine: Machine, device: Device, port: int) -> dict[str, str]:
+def _labels(request: UpRequest, machine: Machine, device: Device, port: int) -> dict[str, str]:
     return {
         labels.ROLE: labels.ROLE_ENVIRONMENT,
         labels.NAME: request.name,
         labels.MODE: request.mode.value,
         labels.OWNER: str(machine.owner),
-        labels.USER: f"{caller.uid}:{caller.gid}",
         labels.PROJECT: str(request.project),
         labels.PORT: str(port),
         labels.DEVICE: "gpu" if device.gpu else "cpu",

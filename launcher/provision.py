@@ -17,7 +17,8 @@ from launcher.host import route_mtu
 from launcher.inject import InjectedFile, archive
 from launcher.interrupt import uninterrupted
 from launcher.network import certificate_bundle
-from launcher.plan import CACHE, DATA, HOME, RUN, Device, request_json
+from launcher.plan import CACHE, DATA, RUN, Device, request_json
+from launcher.prepared import is_prepared, mark
 from launcher.spec import Mode
 
 
@@ -31,11 +32,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What every step needs; `prepared` are container paths whose volumes were there for this user."""
+    """What every step needs."""
 
     context: Context
     access: Access | None
-    prepared: frozenset[str]
     undo: ExitStack
 
 
@@ -50,13 +50,13 @@ def provisioned(
     engine = context.engine
     with _undone_on_failure() as undo:
         first = plans[0][0]
-        prepared = _create_volumes(engine, first, undo)
+        _create_volumes(engine, first, undo)
         mtu = route_mtu() if context.endpoint.local else None
         names = {labels.NAME: first.labels[labels.NAME], labels.OWNER: str(context.owner)}
         with uninterrupted():
             if engine.create_network(first.network, names, mtu):
                 undo.callback(_quietly, engine.remove_network, first.network)
-        yield _first_accepted(_Work(context, access, prepared, undo), plans)
+        yield _first_accepted(_Work(context, access, undo), plans)
 
 
 @contextmanager
@@ -72,25 +72,20 @@ def _undone_on_failure() -> Iterator[ExitStack]:
         raise
 
 
-def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> frozenset[str]:
-    """Make the missing ones; the environment's own carry its labels, so that `ls` finds it without a container.
-
-    Returns the container paths of those that were there for the plan's user.
-    """
-    existing = {volume.name: volume.labels.get(labels.USER) for volume in engine.volumes(labels.OWNER)}
+def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> None:
+    """Make the missing ones; the environment's own carry its labels, so that `ls` finds it without a container."""
+    existing = {volume.name for volume in engine.volumes(labels.OWNER)}
     shared = {CACHE: labels.ROLE_CACHE, DATA: labels.ROLE_DATA}
     for mount in plan.volumes:
         if mount.volume not in existing:
             own = mount.container not in shared
-            owner = {key: plan.labels[key] for key in (labels.OWNER, labels.USER)}
+            owner = {labels.OWNER: plan.labels[labels.OWNER]}
             # Settings are the container's: the volumes outlive it, and the next one may have others.
             mine = {key: value for key, value in plan.labels.items() if key != labels.SETTINGS}
             found = mine if own else owner | {labels.ROLE: shared[mount.container]}
             with uninterrupted():
                 engine.create_volume(mount.volume, found)
                 undo.callback(_quietly, engine.remove_volume, mount.volume)
-    user = plan.labels[labels.USER]
-    return frozenset(mount.container for mount in plan.volumes if existing.get(mount.volume) == user)
 
 
 def _first_accepted(work: _Work, plans: Sequence[tuple[ContainerPlan, Device]]) -> ContainerPlan:
@@ -133,11 +128,8 @@ def _create_and_start(work: _Work, plan: ContainerPlan, device: Device) -> Conta
 
 
 def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
-    """Each call costs some 70 ms, as the engine mounts every volume for it: only what is not as it should be."""
     context, access, uid, gid = work.context, work.access, plan.uid, plan.gid
-    for path in (HOME, CACHE, DATA):
-        if path not in work.prepared:
-            context.engine.put_archive(plan.name, path, archive({}, uid, gid, 0o755))
+    _set_owners(context, plan)
     files = {"request.json": InjectedFile(request_json(device).encode(), 0o444)}
     bundle = certificate_bundle(context.environ)
     if bundle:
@@ -149,6 +141,19 @@ def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
         files |= _ssh_files(context, plan.name, access)
     context.engine.put_archive(plan.name, RUN, archive(files, uid, gid))
     context.run_files |= {(plan.name, name): file.content for name, file in files.items()}
+
+
+def _set_owners(context: Context, plan: ContainerPlan) -> None:
+    """A fresh volume belongs to root."""
+    user = f"{plan.uid}:{plan.gid}"
+    volumes = {volume.name: volume for volume in context.engine.volumes(labels.OWNER)}
+    for mount in plan.volumes:
+        volume = volumes.get(mount.volume)
+        if mount.container == RUN or (volume and is_prepared(context.state, volume, user)):
+            continue
+        context.engine.put_archive(plan.name, mount.container, archive({}, plan.uid, plan.gid, 0o755))
+        if volume:
+            mark(context.state, volume, user)
 
 
 def _kept(context: Context, name: str, file: str) -> bytes | None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from launcher import labels
+from launcher import labels, prepared
 from launcher.changes import agree_to_outside, change_of
 from launcher.context import Context
 from launcher.device import DeviceDecision
@@ -167,3 +167,4 @@ def _clear(context: Context, once: _OneOff) -> None:
     context.engine.remove_network(once.plans[0][0].network)
     for volume in once.volumes:
         context.engine.remove_volume(volume)
+        prepared.forget(context.state, volume)

@@ -26,6 +26,8 @@ class FakeEngine(FakeStorage):
     restarted: list[str] = field(default_factory=list)
     policies: dict[str, str] = field(default_factory=dict)
     recreated: list[str] = field(default_factory=list)
+    made: int = 0
+    owners: list[str] = field(default_factory=list)
 
     def _check(self, verb: str) -> None:
         if verb in self.fail_on:
@@ -109,7 +111,8 @@ class FakeEngine(FakeStorage):
         self.networks.pop(name, None)
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        self.kept.setdefault(name, Volume(name, dict(labels)))
+        self.made += name not in self.kept
+        self.kept.setdefault(name, Volume(name, dict(labels), created=f"time {self.made}"))
 
     def remove_volume(self, name: str) -> None:
         self.kept.pop(name, None)
@@ -125,9 +128,12 @@ class FakeEngine(FakeStorage):
         raise LauncherError("the engine refused: container rootfs is marked read-only", "Use a volume.")
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        self._check("put_archive")
         volume, prefix = self._volume_at(container, path)
         with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
             for member in archive.getmembers():
+                if member.name in ("", "/"):
+                    self.owners.append(volume)
                 content = archive.extractfile(member)
                 if content is not None:
                     self.files[volume, f"{prefix}/{member.name}".strip("/")] = content.read()

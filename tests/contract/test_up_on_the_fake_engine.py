@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.errors import ConflictError, NotReadyError
+from launcher.errors import ConflictError, LauncherError, NotReadyError
+from launcher.plan import HOME, own_volumes
 from launcher.spec import UpRequest
 from launcher.up import up
 from tests.contract.conftest import context_for
@@ -98,3 +99,33 @@ def test_another_project_does_not_get_the_environment(
     other.mkdir()
     with pytest.raises(ConflictError):
         up(context_for(engine, tmp_path), replace(request_, project=other))
+
+
+def test_a_volume_gets_its_owner_once_and_a_new_one_of_the_name_again(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest
+) -> None:
+    home = own_volumes(1000, "demo")[HOME]
+    context = context_for(engine, tmp_path)
+    up(context, request_)
+    assert engine.owners.count(home) == 1
+    engine.remove("gl-1000-demo")
+    up(context_for(engine, tmp_path), request_)
+    assert engine.owners.count(home) == 1
+    engine.remove("gl-1000-demo")
+    engine.remove_volume(home)
+    up(context_for(engine, tmp_path), request_)
+    assert engine.owners.count(home) == 2
+
+
+def test_an_owner_that_could_not_be_set_is_set_by_the_next_start(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else uses the cache volume meanwhile, so that it stays."""
+    monkeypatch.setattr(engine, "remove_volume", lambda name: None)
+    engine.fail_on["put_archive"] = LauncherError("no space", "free some")
+    with pytest.raises(LauncherError):
+        up(context_for(engine, tmp_path), request_)
+    cache = next(name for name in engine.kept if "-cache-" in name)
+    del engine.fail_on["put_archive"]
+    up(context_for(engine, tmp_path), request_)
+    assert cache in engine.owners
