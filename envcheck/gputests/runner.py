@@ -131,7 +131,7 @@ class _Runner:
         for item in [item for item in self.running if _has_ended(item)]:
             self._selector.unregister(_stdout(item))
             self.running.remove(item)
-            left = _finish(item)
+            left = _finish(item, self._hear)
             self.outcomes[item.program.name] = Outcome(item.stages, tuple(item.crashes), item.words)
             if left:
                 self.start(item.program, left, item)
@@ -142,6 +142,9 @@ class _Runner:
             # The pipe is closed and the process not yet gone.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 item.process.wait(timeout=TICK)
+        self._hear(item, chunk)
+
+    def _hear(self, item: _Running, chunk: bytes) -> None:
         for stage in item.records.feed(chunk):
             if stage is not None:
                 self._observe(item.program.name, stage)
@@ -170,12 +173,12 @@ def _has_ended(item: _Running) -> bool:
     return item.process.poll() is not None or time.monotonic() > item.deadline
 
 
-def _finish(item: _Running) -> tuple[str, ...]:
+def _finish(item: _Running, hear: Callable[[_Running, bytes], None]) -> tuple[str, ...]:
     """Take in what the process left; the stages that a new process is to run."""
     timed_out = item.process.poll() is None
     stuck = not _kill(item.process)
     while chunk := _drain(_stdout(item).fileno()):
-        list(item.records.feed(chunk))
+        hear(item, chunk)
     _stdout(item).close()
     item.stages.update(item.records.stages)
     reported, place = item.records.stages, item.records.place

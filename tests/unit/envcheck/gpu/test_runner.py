@@ -139,6 +139,27 @@ def own_children() -> set[int]:
     return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
 
 
+def test_a_begin_is_heard_from_a_program_that_ended_before_it_was_read(tmp_path: Path) -> None:
+    # The second one begins and ends while the runner is busy telling of the first.
+    heard: list[tuple[str, str]] = []
+    go, others = tmp_path / "go", own_children()
+    first = "import json; print(json.dumps({'begin': 's'})); print('{\"stage\":\"s\",\"values\":{}}')"
+    second = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n" + first
+    programs = [
+        Program(name, (sys.executable, "-c", text), ("s",), {"": 20.0}) for name, text in (("1", first), ("2", second))
+    ]
+
+    def observe(name: str, stage: str) -> None:
+        heard.append((name, stage))
+        if name == "1":
+            processes = own_children() - others
+            go.touch()
+            assert all(gone(process) for process in processes)
+
+    run_programs(programs, os.environ, observe)
+    assert heard == [("1", "s"), ("2", "s")]
+
+
 def test_an_interrupt_leaves_no_process_behind() -> None:
     others, pids = own_children(), set()
 
