@@ -12,7 +12,7 @@ from launcher.bundle_file import BundledImage, Manifest, write_bundle
 from launcher.bundle_read import Bundle, open_bundle
 from launcher.context import Context
 from launcher.errors import LauncherError, NotReadyError, UsageError
-from launcher.images import choose_image, ensure_image
+from launcher.images import choose_image, ensure_image, layer_base
 from launcher.render import readable_bytes
 from launcher.setup.build import latest_reference
 from launcher.stacks import default_stack, find_stack
@@ -23,11 +23,15 @@ from launcher.transfer import Meter
 def save(context: Context, path: Path, targets: Sequence[str], stack: str | None, compress: bool) -> int:
     """Write the current images of `targets`, built where they are missing, to `path`; returns its bytes.
 
+    With them go the layers of packages that the caller's environments were made from.
     Raises UsageError or NotReadyError for a place that cannot hold it; no half file is left.
     """
     _checked_place(path)
     images = [_bundled(context, target, stack) for target in targets]
-    stored = [i for i in context.engine.stored_images(labels.IMAGE_SOURCE) if _names(images) & set(i.references)]
+    everything = context.engine.stored_images(labels.IMAGE_SOURCE)
+    layers = list(_layers(context, images, everything))
+    images += layers
+    stored = [i for i in everything if _names(images) & set(i.references)]
     whole = expected_bytes(stored)
     free = shutil.disk_usage(path.parent).free
     if not compress and free < whole:
@@ -35,7 +39,8 @@ def save(context: Context, path: Path, targets: Sequence[str], stack: str | None
             f"{readable_bytes(free)} are free at {path.parent}, and the images take {readable_bytes(whole)}",
             "Choose another place, or leave out --no-compression.",
         )
-    context.progress.say(f"Writing {path} ({', '.join(targets)}, about {readable_bytes(whole)} before compression)")
+    what = ", ".join([*targets, *([f"{len(layers)} with packages of a project"] if layers else [])])
+    context.progress.say(f"Writing {path} ({what}, about {readable_bytes(whole)} before compression)")
     context.progress.say("The engine gets the images ready first, which may take a minute or two")
     sizes = {name: image.total_bytes for image in stored for name in image.references}
     images = [replace(image, bytes=sizes.get(image.references[0], 0)) for image in images]
@@ -59,6 +64,21 @@ def _bundled(context: Context, target: str, stack_name: str | None) -> BundledIm
     # compose.yaml names the plain one.
     same = found is not None and latest is not None and latest.id == found.id
     return BundledImage(target, (image.reference, *((plain,) if same else ())), image.source)
+
+
+def _layers(context: Context, images: Sequence[BundledImage], stored: Sequence[StoredImage]) -> Iterator[BundledImage]:
+    """Those over `images` that environments of the caller were made from; one over an older image is named."""
+    containers = context.engine.containers(f"{labels.OWNER}={context.owner}")
+    used = {c.image for c in containers if c.labels.get(labels.ROLE) == labels.ROLE_ENVIRONMENT}
+    below = {name: image for image in images for name in image.references}
+    for layer in stored:
+        if layer.id not in used or labels.IMAGE_PACKAGES not in layer.labels:
+            continue
+        for name in layer.references:
+            if image := below.get(layer_base(name)):
+                yield BundledImage(image.target, (name,), image.source)
+            elif any(name.startswith(f"gpu-launcher/{image.target}:") for image in images):
+                context.progress.say(f"Left out {name}: it is not over these images; make it anew by launcher up")
 
 
 def _names(images: Sequence[BundledImage]) -> set[str]:

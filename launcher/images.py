@@ -34,6 +34,11 @@ def choose_image(
     return ImageChoice(layer_reference(base, packages), source, base, packages)
 
 
+def layer_base(reference: str) -> str:
+    """The name of the image below, from a layer's own; for another image's name, that of none."""
+    return reference.rpartition("-")[0]
+
+
 def ensure_image(context: Context, image: ImageChoice, target: str, stack_name: str | None = None) -> None:
     """Build what choose_image chose for `target` where it is missing or was built from something else."""
     if image.base is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from launcher import labels
 from launcher.engine import Container, Volume
+from launcher.images import layer_base
 from launcher.plan import HOME, own_volumes
 from launcher.storage import Network, StoredImage
 
@@ -100,7 +101,9 @@ def _images(stored: Stored, owner: int | None) -> Iterator[Item]:
     wanted = {found.get(labels.IMAGE_SOURCE) for found in others}
     gone = {item.name for item in _containers(stored, owner)}
     used = {c.image for c in stored.containers if c.name not in gone}
-    for image in stored.images:
+    asleep = _modes_asleep(stored)
+    # Layers of packages before what lies below them.
+    for image in sorted(stored.images, key=lambda image: labels.IMAGE_PACKAGES not in image.labels):
         source = image.labels.get(labels.IMAGE_SOURCE)
         if image.id in used or source is None or source in wanted:
             continue
@@ -112,7 +115,24 @@ def _images(stored: Stored, owner: int | None) -> Iterator[Item]:
         if image.references and len(old) < len(image.references):
             # `gpu-launcher/TARGET:STACK` is what compose.yaml names: it stays until something newer takes the name.
             continue
-        yield Item("image", image.id, ", ".join(old) or "an image without a name", image.own_bytes)
+        if any(layer_base(name) in stored.current and _mode(name) in asleep for name in old):
+            # An environment that is down may need these packages again, and there may be no network then.
+            continue
+        packages = " (packages that no environment uses)" if labels.IMAGE_PACKAGES in image.labels else ""
+        yield Item("image", image.id, (", ".join(old) or "an image without a name") + packages, image.own_bytes)
+
+
+def _modes_asleep(stored: Stored) -> set[str]:
+    """Modes of anybody's environments that are down: which packages they have, only a container would tell."""
+    there = {c.name for c in stored.containers}
+    own = [v.labels for v in stored.volumes if v.labels.get(labels.ROLE) == labels.ROLE_ENVIRONMENT]
+    named = [found for found in own if _is_of(found.get(labels.OWNER), None) and labels.NAME in found]
+    asleep = [f for f in named if labels.engine_name(int(f[labels.OWNER]), f[labels.NAME]) not in there]
+    return {found.get(labels.MODE, "") for found in asleep}
+
+
+def _mode(reference: str) -> str:
+    return reference.rpartition("/")[2].partition(":")[0]
 
 
 def _is_plain(reference: str) -> bool:

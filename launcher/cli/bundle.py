@@ -31,6 +31,8 @@ def bundle() -> None:
 def save(context: Context, file: str, targets: tuple[str, ...], stack: str | None, no_compression: bool) -> None:
     """Write the current images to FILE, building them first where they are missing.
 
+    With them go those with the packages (apt, pip) of your environments that have a container.
+
     \b
     launcher bundle save gpu-launcher.tar --target jupyter
 
@@ -76,8 +78,8 @@ def load(context: Context, file: str) -> None:
         print_json({"images": rows})
         return
     click.echo("\n".join(image.references[0] for image in loaded))
+    for target in dict.fromkeys(image.target for image in current):
+        context.progress.say(f"Next: launcher up --mode {target}")
     for image in loaded:
-        if image in current:
-            context.progress.say(f"Next: launcher up --mode {image.target}")
-        else:
+        if image not in current:
             context.progress.say(f"{image.references[0]} is of other sources: this launcher would build its own")

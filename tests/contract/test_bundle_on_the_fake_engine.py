@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launcher import bundles, labels
-from launcher.engine import Image
+from launcher.engine import Container, Image
 from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.images import choose_image, ensure_image
 from launcher.setup.build import latest_reference
@@ -91,3 +91,37 @@ def test_what_images_share_is_expected_once() -> None:
     images = [StoredImage("a", (), {}, 8000, 100), StoredImage("b", (), {}, 7950, 50)]
     assert bundles.expected_bytes(images) == 7900 + 150
     assert bundles.expected_bytes([]) == 0
+
+
+def layer(engine: FakeEngine, target: str, base: str, identifier: str) -> str:
+    """A layer of packages over `base`, as the engine would have it."""
+    name = f"{base}-cccccccccccc"
+    found = {labels.IMAGE_SOURCE: choose_image(target).source, labels.IMAGE_PACKAGES: "{}"}
+    engine.images[name] = Image(identifier, found)
+    engine.stored[identifier] = StoredImage(identifier, (name,), found, 8100, 100)
+    return name
+
+
+def test_the_packages_of_an_environment_go_with_the_images_and_no_others(engine: FakeEngine, tmp_path: Path) -> None:
+    context = context_for(engine, tmp_path)
+    used = layer(engine, "jupyter", choose_image("jupyter").reference, "sha256:used")
+    layer(engine, "ssh", choose_image("ssh").reference, "sha256:unused")
+    old = layer(engine, "jupyter", "gpu-launcher/jupyter:cu128-000000000000", "sha256:old")
+    for name, identifier, owner in (("mine", "sha256:used", "1000"), ("late", "sha256:old", "1000")):
+        found = {labels.OWNER: owner, labels.ROLE: labels.ROLE_ENVIRONMENT}
+        engine.rows[name] = Container("id", name, "exited", image=identifier, labels=found)
+    path, other = tmp_path / "bundle.tar", FakeEngine()
+    bundles.save(context, path, ("jupyter", "ssh"), None, compress=True)
+    loaded = bundles.load(context_for(other, tmp_path), path).manifest.images
+    assert [(image.target, image.references) for image in loaded][2:] == [("jupyter", (used,))]
+    assert set(other.images) == {choose_image("jupyter").reference, choose_image("ssh").reference, used}
+    assert all(map(bundles.is_current, loaded))
+    assert f"Left out {old}" in context.progress.stream.getvalue()  # type: ignore[attr-defined]
+
+
+def test_another_users_packages_stay_where_they_are(engine: FakeEngine, tmp_path: Path) -> None:
+    layer(engine, "ssh", choose_image("ssh").reference, "sha256:theirs")
+    found = {labels.OWNER: "2000", labels.ROLE: labels.ROLE_ENVIRONMENT}
+    engine.rows["theirs"] = Container("id", "theirs", "running", image="sha256:theirs", labels=found)
+    path = saved(engine, tmp_path)
+    assert len(bundles.load(context_for(FakeEngine(), tmp_path), path).manifest.images) == 2

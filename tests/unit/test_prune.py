@@ -16,8 +16,11 @@ OLD = NOW - YOUNG_SECONDS - 1
 CURRENT = "gpu-launcher/jupyter:cu128-aaaaaaaaaaaa"
 
 
-def own(name: str, role: str = labels.ROLE_ENVIRONMENT, owner: int = ME, source: str = "aaaa") -> dict[str, str]:
+def own(
+    name: str, role: str = labels.ROLE_ENVIRONMENT, owner: int = ME, source: str = "aaaa", mode: str = "ssh"
+) -> dict[str, str]:
     return {
+        labels.MODE: mode,
         labels.NAME: name,
         labels.ROLE: role,
         labels.OWNER: str(owner),
@@ -42,6 +45,10 @@ TRAINING = container("train-1", "running", labels.ROLE_TRAIN)
 ENDED = container("train-2", "exited", labels.ROLE_TRAIN)
 IMAGE = image("sha256:current", CURRENT, "gpu-launcher/jupyter:cu128", source="aaaa")
 STALE = image("sha256:stale", "gpu-launcher/jupyter:cu128-bbbbbbbbbbbb")
+LAYER = StoredImage(
+    "sha256:layer", (f"{CURRENT}-cccccccccccc",), {labels.IMAGE_SOURCE: "old", labels.IMAGE_PACKAGES: "{}"}, 8100, 100
+)
+OLD_LAYER = "gpu-launcher/jupyter:cu128-bbbbbbbbbbbb-cccccccccccc"
 EMPTY = Stored(NOW, current=frozenset({CURRENT}))
 CASES: dict[str, tuple[Stored, set[str]]] = {
     "an engine with nothing": (EMPTY, set()),
@@ -129,6 +136,25 @@ CASES: dict[str, tuple[Stored, set[str]]] = {
         replace(EMPTY, images=(STALE,), volumes=(volume("theirs", "home", owner=OTHER, source="old"),)),
         set(),
     ),
+    "packages that no environment uses": (replace(EMPTY, images=(IMAGE, LAYER)), {"sha256:layer"}),
+    "packages that an environment uses": (
+        replace(EMPTY, images=(IMAGE, LAYER), containers=(replace(RUNNING, state="exited", image="sha256:layer"),)),
+        set(),
+    ),
+    "packages that an environment, now down, may need": (
+        replace(EMPTY, images=(IMAGE, LAYER), volumes=(volume("work", "home", mode="jupyter", owner=OTHER),)),
+        set(),
+    ),
+    "packages over another mode's image than that of the one that is down": (
+        replace(EMPTY, images=(IMAGE, LAYER), volumes=(volume("work", "home", mode="ssh"),)),
+        {"sha256:layer"},
+    ),
+    "packages over an old image, with an environment down": (
+        replace(
+            EMPTY, images=(replace(LAYER, references=(OLD_LAYER,)),), volumes=(volume("work", "home", mode="jupyter"),)
+        ),
+        {"sha256:layer"},
+    ),
     "an image of somebody else": (replace(EMPTY, images=(StoredImage("sha256:1", ("debian:12",)),)), set()),
 }
 
@@ -150,3 +176,9 @@ def test_what_uses_something_goes_before_it() -> None:
     kinds = [item.kind for item in removable(stored, ME)]
     assert kinds == ["container", "network", "volume", "volume", "image"]
     assert freed_bytes(removable(stored, ME)) == 2300
+
+
+def test_packages_are_told_and_go_before_what_lies_below_them() -> None:
+    items = removable(replace(EMPTY, images=(STALE, LAYER)), ME)
+    assert [item.name for item in items] == ["sha256:layer", "sha256:stale"]
+    assert items[0].why == f"{CURRENT}-cccccccccccc (packages that no environment uses)"
