@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.context import Context
+from launcher.environments import Environment
 from launcher.errors import LauncherError, UsageError
 from launcher.host import identify_caller
 from launcher.lifecycle import find, require_container
@@ -55,7 +56,7 @@ def copy(context: Context, source: str, destination: str) -> int:
         )
     end = ends[0] if ends[0].environment is not None else ends[1]
     environment = require_container(find(context, end.environment or None))
-    inside = _Inside(context, environment.name, environment.engine_name)
+    inside = _Inside(context, environment)
     if end is ends[0]:
         return inside.fetch(end.path, destination)
     return inside.send(source, end.path)
@@ -66,11 +67,18 @@ class _Inside:
     """The environment's side."""
 
     context: Context
-    name: str
-    container: str
+    environment: Environment
+
+    @property
+    def name(self) -> str:
+        return self.environment.name
+
+    @property
+    def container(self) -> str:
+        return self.environment.engine_name
 
     def send(self, source: str, path: str) -> int:
-        uid, gid = self._user()
+        uid, gid = container_user(self.context, self.environment)
         directory, name = self._target(source, path)
         self._write(directory, (EMPTY,))
         if source == STREAM:
@@ -151,12 +159,16 @@ class _Inside:
             found = self.context.engine.path_stat(self.container, path)
         return path + directory, found
 
-    def _user(self) -> tuple[int, int]:
-        container = self.context.engine.container(self.container)
-        uid, _, gid = (container.user if container else "").partition(":")
-        if not (uid.isdecimal() and gid.isdecimal()):
-            raise LauncherError(f"the engine does not say which user {self.name} runs as", "Make it again: launcher up")
-        return int(uid), int(gid)
+
+def container_user(context: Context, environment: Environment) -> tuple[int, int]:
+    """The uid and gid that own what is brought in."""
+    container = context.engine.container(environment.engine_name)
+    uid, _, gid = (container.user if container else "").partition(":")
+    if not (uid.isdecimal() and gid.isdecimal()):
+        raise LauncherError(
+            f"the engine does not say which user {environment.name} runs as", "Make it again: launcher up"
+        )
+    return int(uid), int(gid)
 
 
 def _present(source: str) -> None:

@@ -91,7 +91,7 @@ MESSAGES = (
         Said(
             NotReadyError,
             "the engine does not see a directory that should be mounted",
-            "With a remote engine the directory must exist there; otherwise check the path.",
+            "With a remote engine it must exist there, or copy the project: launcher up --sync. Else check the path.",
         ),
     ),
     (

@@ -14,7 +14,10 @@ from launcher.gpu_holders import held_gpus
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One environment; `state` is running, starting, unhealthy, stopped, paused, created or down (volumes only)."""
+    """One environment; `state` is running, starting, unhealthy, stopped, paused, created or down (volumes only).
+
+    `synced` says that it works on a copy of `project`, which lies in a volume.
+    """
 
     name: str
     mode: str
@@ -27,6 +30,7 @@ class Environment:
     gpus: tuple[str, ...] = ()
     image: str = ""
     container_id: str = ""
+    synced: bool = False
 
     @property
     def engine_name(self) -> str:
@@ -53,6 +57,7 @@ def _from_labels(values: Mapping[str, str], state: str, container: Container | N
         gpus=held_gpus(values),
         image=container.image if container else "",
         container_id=container.id if container else "",
+        synced=labels.SYNC in values,
     )
 
 
@@ -67,7 +72,9 @@ def list_environments(engine: Engine, owner: int | None = None) -> list[Environm
     """All environments of `owner` (None: everybody's) in two engine calls, whatever their number."""
     containers = engine.containers(f"{labels.ROLE}={labels.ROLE_ENVIRONMENT}")
     found = {(e.owner, e.name): e for e in map(from_container, containers)}
-    for volume in engine.volumes(f"{labels.ROLE}={labels.ROLE_ENVIRONMENT}"):
+    volumes = engine.volumes(f"{labels.ROLE}={labels.ROLE_ENVIRONMENT}")
+    # An older home does not know of a copy that was made later.
+    for volume in sorted(volumes, key=lambda volume: labels.SYNC not in volume.labels):
         down = _from_labels(volume.labels, "down")
         found.setdefault((down.owner, down.name), down)
     chosen = [e for e in found.values() if owner is None or e.owner == owner]

@@ -12,10 +12,11 @@ from launcher.engine import Volume
 from launcher.environments import Environment, choose, list_environments
 from launcher.errors import NotReadyError, UsageError
 from launcher.gpu_holders import start_with_gpus
-from launcher.plan import own_volumes
+from launcher.plan import own_volumes, workspace_volume
 from launcher.proof import prove_gpus
 from launcher.ready import wait_until_usable
 from launcher.result import EnvironmentResult
+from launcher.sync import record
 
 
 def find(context: Context, name: str | None) -> Environment:
@@ -117,7 +118,8 @@ def deletable_volumes(context: Context, environment: Environment) -> list[Volume
     They are the environment's own; with the user's last environment also the cache, and the data volume when it
     holds nothing: downloaded data sets outlive environments.
     """
-    own = own_volumes(environment.owner, environment.name).values()
+    own = [*own_volumes(environment.owner, environment.name).values()]
+    own.append(workspace_volume(environment.owner, environment.name))
     others = [e for e in list_environments(context.engine, environment.owner) if e.name != environment.name]
     found = context.engine.volumes(f"{labels.OWNER}={environment.owner}", sizes=True)
     return [v for v in found if v.name in own or (not others and _is_disposable(v))]
@@ -134,5 +136,6 @@ def remove(context: Context, environment: Environment, volumes: list[Volume]) ->
     for volume in volumes:
         context.engine.remove_volume(volume.name)
         prepared.forget(context.state, volume.name)
+        record.forget(context.state, volume.name)
     SshAccess(context.state, context.home).forget(environment.name)
     reach.forget(context, environment.name, last=not list_environments(context.engine, environment.owner))

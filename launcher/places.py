@@ -25,7 +25,7 @@ def project(context: Context, given: str | None, sync: bool) -> Path:
         return project_directory(given, context.home, context.checkout)
     text = given or str(Path.cwd())
     found = _far(context, text, f"project {text}")
-    hint = "Give a directory of that machine (--project DIR), or copy this one there: --sync"
+    hint = "Give a directory of that machine (--project DIR), or copy this one there: launcher up --sync"
     if found.kind != "directory":
         what = "does not exist" if found.kind == "missing" else "is not a directory"
         raise UsageError(f"project {text} {what} on {context.endpoint.place}, where the engine is", hint)

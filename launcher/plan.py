@@ -69,6 +69,11 @@ def own_volumes(owner: int, name: str) -> dict[str, str]:
     return {HOME: f"gl-{owner}-{name}-home", RUN: f"gl-{owner}-{name}-run"}
 
 
+def workspace_volume(owner: int, name: str) -> str:
+    """The volume that holds the copy of the project where it is not mounted itself."""
+    return f"gl-{owner}-{name}-workspace"
+
+
 def shared_volumes(owner: int, uid: int) -> dict[str, str]:
     """Container path -> volume, of cache and data sets: they belong to one user of one uid in the containers."""
     return {CACHE: f"gl-{owner}-cache-{uid}", DATA: f"gl-{owner}-data-{uid}"}
@@ -80,6 +85,7 @@ def plan_container(
     """The long-lived container of an environment, reached by JupyterLab or SSH."""
     name = labels.engine_name(machine.owner, request.name)
     volumes = own_volumes(machine.owner, request.name) | shared_volumes(machine.owner, caller.uid)
+    volumes |= {WORKSPACE: workspace_volume(machine.owner, request.name)} if request.sync else {}
     plan = ContainerPlan(
         name=name,
         image=image.reference,
@@ -90,7 +96,7 @@ def plan_container(
         environment=_environment(request, machine, device),
         labels={},
         binds=(
-            (str(request.project), WORKSPACE, False),
+            *([] if request.sync else [(str(request.project), WORKSPACE, False)]),
             *((str(m.host), m.container, m.read_only) for m in request.mounts),
         ),
         volumes=tuple(VolumeMount(volume, path) for path, volume in volumes.items()),
@@ -170,4 +176,5 @@ def _labels(request: UpRequest, machine: Machine, device: Device, port: int) -> 
         labels.DEVICE: "gpu" if device.gpu else "cpu",
         labels.DEVICE_REASON: device.reason,
         labels.GPUS: json.dumps(list(device.gpus)),
+        **({labels.SYNC: "true"} if request.sync else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from launcher.host import route_mtu
 from launcher.inject import InjectedFile, archive
 from launcher.interrupt import uninterrupted
 from launcher.network import certificate_bundle
-from launcher.plan import CACHE, DATA, RUN, Device, request_json
+from launcher.plan import CACHE, DATA, RUN, WORKSPACE, Device, request_json
 from launcher.prepared import is_prepared, mark
 from launcher.spec import Mode
 
@@ -83,6 +84,9 @@ def _create_volumes(engine: Engine, plan: ContainerPlan, undo: ExitStack) -> Non
             # Settings are the container's: the volumes outlive it, and the next one may have others.
             mine = {key: value for key, value in plan.labels.items() if key != labels.SETTINGS}
             found = mine if own else owner | {labels.ROLE: shared[mount.container]}
+            if mount.container == WORKSPACE:
+                # By which a copy is told from a later one of the name: what engines say of a volume's age may change.
+                found |= {labels.SYNC: secrets.token_hex(8)}
             with uninterrupted():
                 engine.create_volume(mount.volume, found)
                 undo.callback(_quietly, engine.remove_volume, mount.volume)

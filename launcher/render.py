@@ -70,7 +70,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 def _row(e: Environment, owners: bool) -> list[str]:
     # The beginning of a UUID tells cards apart, and CUDA takes it for the whole.
     device = f"gpu {','.join(gpu[:12] for gpu in e.gpus)}" if e.device == "gpu" else "cpu"
-    project = one_line(e.project) or "-"
+    project = (one_line(e.project) or "-") + (" (copied)" if e.synced else "")
     return [e.name, e.mode, e.state, device, str(e.port), project] + ([str(e.owner)] if owners else [])
 
 
@@ -79,7 +79,8 @@ def status_text(result: EnvironmentResult) -> str:
     e = result.environment
     facts = [("name", e.name), ("mode", e.mode), ("state", e.state), ("device", f"{e.device} ({e.device_reason})")]
     facts += [("gpus", ", ".join(e.gpus))] if e.gpus else []
-    facts += [("project", one_line(e.project)), ("port", f"127.0.0.1:{e.port}")]
+    copied = f" (copied: launcher sync {e.name})" if e.synced else ""
+    facts += [("project", one_line(e.project) + copied), ("port", f"127.0.0.1:{e.port}")]
     facts += [("gpu", f"lost: programs in it see no GPU; next: {result.next}")] if result.gpu_lost else []
     lines = "".join(f"{key:<8} {value}\n" for key, value in facts)
     return lines + (address_text(result) if result.url or result.ssh else "")
@@ -129,6 +130,7 @@ def listing_json(environments: Sequence[Environment]) -> dict[str, Any]:
             "device": e.device,
             "gpus": list(e.gpus),
             "project": e.project or None,
+            "synced": e.synced,
         }
         rows.append(row | {"port": e.port, "owner": e.owner, "container_id": e.container_id})
     return {"environments": rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from launcher.settings import values
 from launcher.settings.resolve import resolve
 from launcher.settings.setting import Settings
 from launcher.spec import BindMount, GpuRequest, Mode, UpRequest, environment_name
+from launcher.sync.wanted import asked_copy, kept_copy
 
 
 def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401 (what click parsed)
@@ -21,9 +23,13 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
 
     `options` are a verb's, by the parameters of settings.keys; a setting that the verb has no option for is left out.
     """
-    sync = bool(options.get("sync"))
+    far = not context.endpoint.local
+    copied = asked_copy(context, options) or (kept_copy(context, options) if far else None)
+    sync = copied is not None and copied.text == "true"
     project = places.project(context, options["project"], sync)
     settings = resolve(context.environ, context.home, partial(places.mount, context), project, options)
+    if copied and "sync" in options:
+        settings.setdefault("sync", copied)
     mode = text_of(settings, "mode")
     named = text_of(settings, "name")
     if mode is None and named is not None and "mode" in options:
@@ -31,7 +37,11 @@ def make_request(context: Context, **options: Any) -> UpRequest:  # noqa: ANN401
     if mode is None and "mode" in options:
         raise UsageError("no --mode was given", "Add --mode jupyter or --mode ssh. See: launcher up --help")
     name = environment_name(named, project, mode or "train")
-    return with_settings(context, UpRequest(name, Mode(mode or "jupyter"), project, sync=sync), settings)
+    request = with_settings(context, UpRequest(name, Mode(mode or "jupyter"), project, sync=sync), settings)
+    # Here the engine is asked last: what is wrong is refused without it.
+    chosen = {**options, "name": name, "mode": mode}
+    kept = None if copied or far or "sync" not in options else kept_copy(context, chosen)
+    return replace(request, sync=True, settings=(*request.settings, kept)) if kept else request
 
 
 def _recorded_mode(context: Context, name: str) -> str | None:
@@ -45,13 +55,13 @@ def _recorded_mode(context: Context, name: str) -> str | None:
 
 
 def with_settings(context: Context, request: UpRequest, settings: Settings) -> UpRequest:
-    """`request`'s name, mode, project and sync, with everything else as `settings` say."""
+    """`request`'s name, mode and project, with everything else as `settings` say."""
     memory, cpus, shm, pids, port = (text_of(settings, key) for key in ("memory", "cpus", "shm-size", "pids", "port"))
     return UpRequest(
         name=request.name,
         mode=request.mode,
         project=request.project,
-        sync=request.sync,
+        sync=text_of(settings, "sync") == "true" if "sync" in settings else request.sync,
         gpus=GpuRequest.parse(text_of(settings, "gpus") or "auto"),
         mounts=tuple(BindMount.parse(text, partial(places.mount, context)) for text in texts_of(settings, "mounts")),
         port=int(port) if port else None,

@@ -52,6 +52,7 @@ class EnvironmentResult:
             else {"host": self.ssh.host, "command": self.ssh.command, "vscode": self.ssh.vscode},
             "remote": self.remote,
             "project": e.project,
+            "synced": e.synced,
             "port": e.port,
             "image": e.image,
             "container_id": e.container_id,

@@ -23,11 +23,12 @@ def tar_of(source: Path, name: str, uid: int, gid: int, skipped: Skipped) -> Ite
     Links stay links. `skipped` is told of what is neither file, directory nor link. Raises NotReadyError for what
     cannot be read.
     """
-    yield from _member(source.resolve() if source.is_symlink() else source, name, uid, gid, skipped)
+    yield from member(source.resolve() if source.is_symlink() else source, name, uid, gid, skipped)
     yield END
 
 
-def _member(path: Path, name: str, uid: int, gid: int, skipped: Skipped) -> Iterator[bytes]:
+def member(path: Path, name: str, uid: int, gid: int, skipped: Skipped) -> Iterator[bytes]:
+    """`path` as it is, a link as a link, and what is in it; nothing ends the archive."""
     try:
         found = path.lstat()
         entry = _entry(path, name, found, uid, gid)
@@ -35,13 +36,13 @@ def _member(path: Path, name: str, uid: int, gid: int, skipped: Skipped) -> Iter
             skipped(str(path))
         elif entry.isreg():
             with path.open("rb") as file:
-                yield _header(entry)
-                yield from _padded(file, entry.size, path)
+                yield header(entry)
+                yield from padded(file, entry.size, path)
         else:
             if name:
-                yield _header(entry)
+                yield header(entry)
             for child in sorted(path.iterdir()) if entry.isdir() else ():
-                yield from _member(child, f"{name}/{child.name}".lstrip("/"), uid, gid, skipped)
+                yield from member(child, f"{name}/{child.name}".lstrip("/"), uid, gid, skipped)
     except OSError as error:
         raise NotReadyError(
             f"cannot read {error.filename or path}: {error.strerror}", "Correct that, then run this again."
@@ -62,11 +63,12 @@ def _entry(path: Path, name: str, found: os.stat_result, uid: int, gid: int) -> 
     return entry
 
 
-def _header(entry: tarfile.TarInfo) -> bytes:
+def header(entry: tarfile.TarInfo) -> bytes:
+    """An entry's block, with long names and undecodable ones."""
     return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _padded(file: IO[bytes], size: int, path: Path | str) -> Iterator[bytes]:
+def padded(file: IO[bytes], size: int, path: Path | str) -> Iterator[bytes]:
     """Exactly what the header promised, whatever is appended to the file meanwhile."""
     left = size
     while left:
@@ -89,10 +91,10 @@ def owned_by(stream: IO[bytes], uid: int, gid: int) -> Iterator[bytes]:
                 entry.uid, entry.gid, entry.uname, entry.gname = uid, gid, "", ""
                 entry.mode &= 0o777
                 entry.type = tarfile.REGTYPE if entry.isreg() else entry.type
-                yield _header(entry)
+                yield header(entry)
                 content = archive.extractfile(entry) if entry.isreg() else None
                 if content is not None:
-                    yield from _padded(content, entry.size, entry.name)
+                    yield from padded(content, entry.size, entry.name)
     except (tarfile.TarError, EOFError) as error:
         raise UsageError(
             f"standard input is no whole tar archive: {error}", "Example: tar c DIR | launcher cp - NAME:/workspace"

@@ -46,9 +46,10 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
             gate(context, running.gpus, lambda command: context.engine.execute(running.engine_name, command))
         command = trainer_command(arguments, ranks(running.gpus))
         return _explained(context, run_in(context, running.engine_name, command))
+    _refuse_far_copy(context, request)
     # A name of its own: several runs of one project, or of two that are called alike, are not each other's business.
     agree_to_outside(context, request)
-    request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}")
+    request = replace(request, name=f"{request.name}-{secrets.token_hex(3)}", sync=False)
     image = choose_image("jupyter", request.stack, request.apt, request.pip)
     plans = make_plans(context, request, decision, image)
     ensure_image(context, image, "jupyter", request.stack)
@@ -62,6 +63,14 @@ def train(context: Context, request: UpRequest, arguments: Sequence[str], named:
         return _train_once(context, plans, arguments)
 
     return on_free_gpus(lambda: make_plans(context, request, decision, image), check_and_train, plans)
+
+
+def _refuse_far_copy(context: Context, request: UpRequest) -> None:
+    if request.sync and not context.endpoint.local:
+        raise NotReadyError(
+            f"no environment with a copy of {request.project} runs on {context.endpoint.place}",
+            "Start one, then run this again: launcher up --sync",
+        )
 
 
 def _say_what_is_not_applied(

@@ -32,10 +32,23 @@ from launcher.result import EnvironmentResult
 from launcher.set_aside import recover, set_aside
 from launcher.setup.perform import ensure_engine
 from launcher.spec import UpRequest
+from launcher.sync.report import bring_up_to_date
 
 
 def up(context: Context, request: UpRequest) -> EnvironmentResult:
-    """Start the environment, or repair the one that is there; returns when it can be used."""
+    """Start the environment, or repair the one that is there; returns when it can be used.
+
+    A copied project is brought up to date last: where that fails, the environment stays.
+    """
+    result = _up(context, request)
+    if result.environment.synced:
+        with context.progress.phase("sync"):
+            bring_up_to_date(context, result.environment)
+        result = replace(result, phases=tuple(context.progress.phases))
+    return result
+
+
+def _up(context: Context, request: UpRequest) -> EnvironmentResult:
     reach.refuse_name(context, request.name)
     read_key_files(request.keys)
     decision = examine_device(context, request)

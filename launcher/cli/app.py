@@ -27,6 +27,7 @@ from launcher.cli import (
     run,
     settings,
     stopping,
+    sync,
 )
 from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
@@ -86,6 +87,7 @@ for command in (
     run.execute,
     run.shell,
     files.cp,
+    sync.sync,
     stopping.stop,
     stopping.start,
     stopping.restart,

@@ -98,6 +98,8 @@ def rm(context: Context, name: str | None) -> None:
     environment = lifecycle.find(context, name)
     volumes = lifecycle.deletable_volumes(context, environment)
     context.progress.say(volumes_text(environment.name, volumes))
+    if environment.synced:
+        context.progress.say("Its copy of the project goes too; what is new in it is fetched by: launcher sync --fetch")
     ask(context, f"Delete {environment.name} and these volumes?", f"launcher rm {environment.name} --yes")
     lifecycle.remove(context, environment, volumes)
     _done(context, environment.name, "removed", "your project directory is untouched")

@@ -71,6 +71,8 @@ KEYS = (
     Key("skip-check", Kind.SWITCH, "--skip-check", "skip_check", "Do not prove that the GPUs work.", "false", "true"),
     Key("mounts", Kind.LIST, "--mount", "mounts", "A further directory.", "none",
         '["data", "/datasets/imagenet:/imagenet:ro"]', "HOST[:CONTAINER][:ro]"),
+    Key("sync", Kind.SWITCH, "--sync", "sync", "Work on a copy of the project, kept in a volume of the engine.",
+        "false", "true", train=False),
     Key("apt", Kind.LIST, "--apt", "apt", "A Debian package to add.", "none", '["ffmpeg"]', "PACKAGE"),
     Key("pip", Kind.LIST, "--pip", "pip", "A Python package to add.", "none", '["einops>=0.8"]',
         "REQUIREMENT"),

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from launcher.settings.files import PROJECT_FILE, read_file, user_file
+from launcher.settings.keys import BY_NAME
 from launcher.settings.reading import Source, from_flags, from_variables
 from launcher.settings.setting import Origin, Setting, joined
-from launcher.settings.table import from_file
+from launcher.settings.table import from_file, texts
+from launcher.settings.values import parse_switch
 from launcher.spec import HostPath
 
 
@@ -28,6 +30,23 @@ def resolve(
         ]
     )
     return {slot: setting for slot, setting in found.items() if setting.key.parameter in options}
+
+
+def resolve_switch(name: str, environ: Mapping[str, str], project: Path | None, option: object) -> Setting | None:
+    """One setting that must be known before the others can be read, whose paths depend on it."""
+    key = BY_NAME[name]
+    if isinstance(option, bool):
+        return Setting(key, "", str(option).lower(), Origin.FLAG, key.flag)
+    if text := environ.get(key.variable, ""):
+        return Setting(key, "", str(parse_switch(text, key.variable)).lower(), Origin.VARIABLE, key.variable)
+    places = [(project / PROJECT_FILE, Origin.PROJECT)] if project else []
+    for path, origin in [*places, (user_file(environ), Origin.USER)]:
+        file = read_file(path)
+        value = file.table.get(name) if file else None
+        if file and value is not None:
+            place = file.place(name)
+            return Setting(key, "", texts(key, value, f"{place}: {name}")[0], origin, place)
+    return None
 
 
 def _from(path: Path, source: Source) -> Iterator[Setting]:

@@ -38,7 +38,7 @@ def from_file(file: SettingsFile, source: Source) -> Iterator[Setting]:
         if key.kind is Kind.TABLE:
             yield from _variables(key, value, file, source)
         else:
-            yield from checked(key, _texts(key, value, where), where, source, file.place(name))
+            yield from checked(key, texts(key, value, where), where, source, file.place(name))
 
 
 def _unknown(file: SettingsFile, name: str) -> UsageError:
@@ -49,7 +49,8 @@ def _unknown(file: SettingsFile, name: str) -> UsageError:
     return UsageError(f"{file.place(name)}: there is no setting {name!r}", hint)
 
 
-def _texts(key: Key, value: object, where: str) -> list[str]:
+def texts(key: Key, value: object, where: str) -> list[str]:
+    """A file's value as flags would have it; raises UsageError, naming `where`, for one of another type."""
     if key.kind is Kind.LIST and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return list(value)
     if _fits(key, value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from launcher.result import EnvironmentResult
 from launcher.settings.keys import KEYS
 from launcher.spec import Mode, UpRequest
 from launcher.up import up
+from tests.contract.copied_project import Sides, write
+from tests.contract.copying_engine import CopyingEngine
 from tests.contract.fake_engine import FakeEngine
 
 Run = Callable[..., EnvironmentResult]
@@ -86,3 +89,16 @@ def run(engine: FakeEngine, tmp_path: Path, project: Path, said: io.StringIO) ->
         return up(context, make_request(context, **(given | options)))
 
     return start
+
+
+@pytest.fixture
+def sides(engine: FakeEngine, tmp_path: Path, request_: UpRequest) -> Sides:
+    """`demo`, made with --sync from a project with `a`, `sub/b` and `sub/c`."""
+    (tmp_path / "inside").mkdir()
+    copying = CopyingEngine(images=engine.images, inside=tmp_path / "inside")
+    context = context_for(copying, tmp_path)
+    (request_.project / "sub").mkdir()
+    for name in ("a", "sub/b", "sub/c"):
+        write(request_.project / name, name)
+    up(context, replace(request_, sync=True))
+    return Sides(copying, context, request_.project)

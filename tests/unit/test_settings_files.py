@@ -57,6 +57,7 @@ WRONG = {
     "mounts, numbers": ("mounts = [1]", "line 1: mounts must be a list of texts", "mounts = \\["),
     "apt, an option": ('apt = ["-o=APT::x"]', "line 1: apt '-o=APT::x' is not the name", "ffmpeg"),
     "apt, two": ('apt = ["git curl"]', "line 1: apt 'git curl' is not the name", "ffmpeg"),
+    "sync": ('sync = "yes"', "line 1: sync must be true or false", "sync = true"),
     "apt, a command": ('apt = ["git;id"]', "line 1: apt 'git;id' is not the name", "ffmpeg"),
     "pip, an option": ('pip = ["-r/etc/passwd"]', "line 1: pip '-r/etc/passwd' is not a Python req", "einops"),
     "pip, two lines": ('pip = ["a\\n--index-url x"]', "is not a Python requirement", "einops"),

@@ -27,6 +27,7 @@ VALUES = {
     "pids": (("512", "512"), ("1024", "1024")),
     "restart": (("no", '"no"'), ("on-failure", '"on-failure"')),
     "stack": (("cu128", '"cu128"'), ("cu126", '"cu126"')),
+    "sync": (("true", "true"), ("false", "false")),
     "skip-check": (("false", "false"), ("true", "true")),
 }
 PLACES = {
