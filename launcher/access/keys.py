@@ -35,7 +35,7 @@ class KeyPair:
 
 
 def generate_key(comment: str) -> KeyPair:
-    """Make a key with ssh-keygen; raises NotReadyError where OpenSSH's client is not installed."""
+    """Make a key with ssh-keygen; raises NotReadyError where OpenSSH's client is not installed or refuses to."""
     program = shutil.which("ssh-keygen")
     if program is None:
         raise NotReadyError(
@@ -43,11 +43,14 @@ def generate_key(comment: str) -> KeyPair:
         )
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "key"
-        subprocess.run(
-            [program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)],
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
+        command = [program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            # OpenSSH does nothing for a uid that is not in the user database, logging in included.
+            raise NotReadyError(
+                f"ssh-keygen cannot make a key: {said}", "Correct that (see: id), or use --mode jupyter"
+            )
         return KeyPair(path.read_bytes(), path.with_suffix(".pub").read_bytes())
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,3 +137,20 @@ def test_an_agent_that_hangs_or_is_gone_is_not_waited_for(
         assert agent_keys(agent) == []
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_uid_that_has_no_user_is_told_what_ssh_keygen_says() -> None:
+    """The real ssh-keygen, run as a uid that the user database does not know."""
+    if os.getuid() != 0:
+        pytest.skip("only root may become another uid")
+    program = (
+        "import os\n"
+        "from launcher.access.keys import generate_key\n"
+        "from launcher.errors import NotReadyError\n"
+        "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
+        "try: generate_key('x')\n"
+        "except NotReadyError as error: print(error, error.next_step)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
+    assert "No user exists for uid 54321" in done.stdout and "--mode jupyter" in done.stdout
