@@ -1,25 +1,27 @@
-"""The official archive and torchvision's unpacked directory: checked by digest first, then parsed, never executed."""
+"""The official files: the archive, and the batch files of the Python and of the binary version."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import tarfile
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from cifar10.batch_pickle import BatchError, parse_batch
-from cifar10.data import Bytes, Dataset, Split, bad_data, checked_split
-from cifar10.errors import TrainerError
+from cifar10.data import BadDataError, Split, Splits, checked_split, readable
 
-BATCHES_DIRECTORY = "cifar-10-batches-py"
-TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
-TEST_FILES = ("test_batch",)
-MIB = 1 << 20
+ARCHIVE = "cifar-10-python.tar.gz"
+BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+# What the pickles name. numpy has moved its reconstruct between private modules, and may again.
+NAMES = {
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,13 @@ class Release:
     """A published data set: where it is, the archive's sha256 and each batch file's md5."""
 
     url: str
-    archive: str
     sha256: str
-    md5: Mapping[str, str] = field(default_factory=dict)
+    md5: Mapping[str, str]
 
 
 # https://www.cs.toronto.edu/~kriz/cifar.html; the md5 of each file as torchvision.datasets.CIFAR10 lists them.
 OFFICIAL = Release(
-    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-    archive="cifar-10-python.tar.gz",
+    url=f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     md5={
         "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -48,76 +48,56 @@ OFFICIAL = Release(
 )
 
 
-def read_batches(directory: Path, release: Release = OFFICIAL) -> Dataset:
-    """Load torchvision's layout (data_batch_1..5 and test_batch); every file's md5 must match before it is parsed."""
-
-    def read(name: str) -> bytes:
-        content = _read(directory / name)
-        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if digest != release.md5[name]:
-            raise bad_data(directory / name, f"is not the official file: md5 {digest}, expected {release.md5[name]}")
-        return content
-
-    return _assemble(read, directory)
-
-
-def read_archive(path: Path, release: Release = OFFICIAL) -> Dataset:
+def read_archive(path: Path, release: Release = OFFICIAL) -> Splits:
     """Load the official .tar.gz; its sha256 must match before a byte is parsed. Nothing is written to disk."""
-    content = _read(path)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != release.sha256:
-        raise TrainerError(
-            f"{path}: is not the official archive: sha256 {digest}, expected {release.sha256}",
-            "delete that file to have it downloaded again, or give other data with --data",
-        )
-    try:
-        members = _members(path, content)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise bad_data(path, f"cannot be unpacked ({error})") from error
-
-    def read(name: str) -> bytes:
-        if name not in members:
-            raise bad_data(path, f"has no {BATCHES_DIRECTORY}/{name}")
-        return members[name]
-
-    return _assemble(read, path)
+    content = _verified(path, "sha256", release.sha256)
+    with readable(path, "archive"), tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        # In its own order: to go back would be to unpack it from the start again.
+        files = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
+        return _join(lambda name: _parse(path / name, files[f"cifar-10-batches-py/{name}"]))
 
 
-def _members(path: Path, content: bytes) -> dict[str, bytes]:
-    """The batch files' contents, read in memory. Links, devices and paths that lead outside are refused."""
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-        for member in archive:
-            name = PurePosixPath(member.name)
-            if not (member.isfile() or member.isdir()) or name.is_absolute() or ".." in name.parts:
-                raise bad_data(path, f"has a member that is not allowed: {member.name}")
-            file = archive.extractfile(member)
-            if file is not None and name.parent.name == BATCHES_DIRECTORY and name.name in TRAIN_FILES + TEST_FILES:
-                found[name.name] = file.read()
-    return found
+def read_batches(directory: Path, release: Release = OFFICIAL, binary: bool = False) -> Splits:
+    """Load torchvision's layout (data_batch_1..5 and test_batch); every file's md5 must match before it is parsed.
+
+    Or else the binary version (data_batch_1.bin..5 and test_batch.bin), for which no digests are known.
+    """
+    if binary:
+        return _join(lambda name: _parse(directory / f"{name}.bin"))
+    return _join(lambda name: _parse(directory / name, _verified(directory / name, "md5", release.md5[name])))
 
 
-def _assemble(read: Callable[[str], bytes], path: Path) -> Dataset:
-    train, test = ([_parse(read(name), path / name, name) for name in names] for names in (TRAIN_FILES, TEST_FILES))
-    return Dataset(_join(train), _join(test), f"official {path}")
+def _verified(path: Path, algorithm: str, expected: str) -> bytes:
+    with readable(path, "file"):
+        content = path.read_bytes()
+    digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if digest != expected:
+        raise BadDataError(path, f"is not the official file: {algorithm} {digest}, expected {expected}")
+    return content
 
 
-def _parse(content: bytes, path: Path, name: str) -> Split:
-    try:
-        planes, labels = parse_batch(content)
-    except BatchError as error:
-        raise bad_data(path, f"is not a CIFAR-10 batch ({error})") from error
-    # A row of the file holds 1,024 red, then green, then blue values.
-    images: Bytes = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return checked_split(images, labels, path, name)
+class _Unpickler(pickle.Unpickler):
+    """Answers to an array's three names alone, although the digest has already vouched for the content."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in NAMES:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return NAMES[module, name]
 
 
-def _join(parts: list[Split]) -> Split:
-    return Split(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
+def _parse(path: Path, pickled: bytes | None = None) -> Split:
+    with readable(path, "CIFAR-10 batch"):
+        if pickled is None:  # records of a label and the pixels
+            records = np.fromfile(path, np.uint8).reshape(-1, 1 + 3072)
+            labels, pixels = records[:, 0], records[:, 1:]
+        else:
+            batch = _Unpickler(io.BytesIO(pickled), encoding="bytes").load()
+            labels, pixels = np.asarray(batch[b"labels"]), batch[b"data"]
+        # A row of pixels holds 1,024 red, then green, then blue values.
+        return checked_split(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, path, "batch")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise bad_data(path, f"cannot be read ({error.strerror})") from error
+def _join(read: Callable[[str], Split]) -> Splits:
+    *parts, test = map(read, BATCHES)
+    images, labels = [part.images for part in parts], [part.labels for part in parts]
+    return Split(np.concatenate(images), np.concatenate(labels)), test

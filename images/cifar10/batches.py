@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cifar10.data import Split
 from cifar10.distributed import Ranks
+from cifar10.settings import Recipe
 
 # Channel means and standard deviations of the training images, in units of the pixel values 0..255.
 MEAN = (0.4914 * 255, 0.4822 * 255, 0.4465 * 255)
 DEVIATION = (0.2470 * 255, 0.2435 * 255, 0.2616 * 255)
-SIDE = 32
-MAX_SHIFT = 4
+SIDE, REDUCED_SIDE = 32, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class EpochOrder:
-    """One epoch's permutation (N,) and, when augmenting, each position's shift (N, 2) in pixels and flip (N,)."""
+    """One epoch's permutation (N,) and, when augmenting, each position's shift (N, 2) in pixels and flip (N,).
+
+    The images are reduced to `side` pixels.
+    """
 
     rows: Tensor
     shifts: Tensor | None = None
     flips: Tensor | None = None
+    side: int = SIDE
 
 
 def move_to_device(split: Split, device: torch.device) -> Resident:
@@ -48,33 +53,45 @@ def move_to_device(split: Split, device: torch.device) -> Resident:
     return Resident(*(tensor.to(device) for tensor in (images, labels, mean, scale)))
 
 
-def draw_epoch(count: int, seed: int, epoch: int, augment: bool, device: torch.device) -> EpochOrder:
-    """Draw everything random of one epoch at once, from seed and epoch alone.
+def draw_epoch(count: int, recipe: Recipe, epoch: int, device: torch.device) -> EpochOrder:
+    """Draw everything random of one epoch (from 0) at once, from the recipe's seed and the epoch alone.
 
     It is drawn on the CPU and for all ranks, so every device, any number of ranks and a resumed run see the same.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    rows = torch.randperm(count, generator=generator).to(device)
-    if not augment:
-        return EpochOrder(rows)
-    shifts = torch.randint(-MAX_SHIFT, MAX_SHIFT + 1, (count, 2), generator=generator)
-    flips = torch.rand(count, generator=generator) < 0.5
-    return EpochOrder(rows, shifts.to(device), flips.to(device))
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    rows = torch.randperm(count, generator=generator)
+    if recipe.flip == "none":
+        return EpochOrder(rows.to(device))
+    shifts = torch.randint(-recipe.shift, recipe.shift + 1, (count, 2), generator=generator)
+    if recipe.flip == "alternating":  # by image: half of them at first, the other half in the next epoch
+        first = torch.rand(count, generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
+        flips = first[rows] ^ bool(epoch % 2)
+    else:
+        flips = torch.rand(count, generator=generator) < 0.5
+    side = REDUCED_SIDE if epoch < recipe.epochs * recipe.reduced else SIDE
+    return EpochOrder(rows.to(device), shifts.to(device), flips.to(device), side)
 
 
 def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Tensor, Tensor]:
-    """The images float32 (B, 3, 32, 32), normalised and channels_last, and labels int64 (B,) at these positions."""
+    """The images float32 (B, 3, S, S), normalised and channels_last, and labels int64 (B,) at these positions."""
     rows = order.rows[positions]
     if order.shifts is None or order.flips is None:
         pixels = data.images[rows]
     else:
         pixels = crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions])
-    return normalise(pixels, data), data.labels[rows]
+    images = normalise(pixels, data)
+    if order.side != SIDE:
+        images = functional.interpolate(images, size=(order.side, order.side), mode="bilinear", antialias=True)
+    return images.contiguous(memory_format=torch.channels_last), data.labels[rows]
 
 
-def rank_positions(start: int, stop: int, ranks: Ranks) -> slice:
-    """This rank's share of the global batch at positions start..stop; shares differ by at most one image."""
-    return slice(start + ranks.rank, stop, ranks.size)
+def rank_positions(start: int, stop: int, ranks: Ranks, most: int) -> list[slice]:
+    """This rank's share of the global batch at positions start..stop, in pieces of `most` images and a smaller last.
+
+    The ranks' shares differ by at most one image.
+    """
+    stride = most * ranks.size
+    return [slice(first, min(first + stride, stop), ranks.size) for first in range(start + ranks.rank, stop, stride)]
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -> Tensor:
@@ -89,6 +106,17 @@ def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -
 def normalise(pixels: Tensor, data: Resident) -> Tensor:
     """uint8 (B, 32, 32, 3) -> float32 (B, 3, 32, 32) of mean 0 and deviation 1; the layout stays channels_last."""
     return pixels.permute(0, 3, 1, 2).float().sub_(data.mean).mul_(data.scale)
+
+
+def six_views(images: Tensor) -> list[tuple[Tensor, float]]:
+    """Test-time augmentation: the images (B, 3, 32, 32), moved by a pixel either way along the diagonal, and mirrored.
+
+    Each with its weight; the weights' sum is 1.
+    """
+    padded = functional.pad(images, (1, 1, 1, 1), "reflect")
+    moved = [padded[:, :, start : start + SIDE, start : start + SIDE] for start in (0, 2)]
+    views = [(images, 0.25), (moved[0], 0.125), (moved[1], 0.125)]
+    return [(side, weight) for view, weight in views for side in (view, view.flip(3))]
 
 
 def _reflect(coordinates: Tensor) -> Tensor:

@@ -12,16 +12,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
-from cifar10.loop import EpochState, Learner
+from cifar10.learner import Learner
+from cifar10.loop import EpochState
+from cifar10.settings import Recipe
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 INDEX = "checkpoint.json"
 NEXT = "restore that directory from a backup, or train anew into another --out"
 
@@ -37,33 +38,29 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A verified checkpoint: its tensors, the run's position, and what the run was (`curve` of its settings, data)."""
+    """A verified checkpoint: its tensors, the run's position, its recipe, and the fingerprint of its data."""
 
     path: Path
     tensors: dict[str, Tensor]
     position: Position
-    identity: dict[str, Any]
+    recipe: Recipe
+    data: str
     optimizer_groups: list[dict[str, Any]]
     scaler: dict[str, Any]
 
 
-def save_checkpoint(directory: Path, learner: Learner, position: Position, identity: dict[str, Any]) -> Path:
-    """Write a checkpoint into `directory` and return the path of its checkpoint.json.
+def save_checkpoint(directory: Path, learner: Learner, position: Position, data: str) -> Path:
+    """Write a checkpoint into `directory` and return the path of its checkpoint.json; `data` is a fingerprint.
 
     Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
     """
-    content = _serialise(learner, position, identity)
+    content = _serialise(learner, position, data)
     digest = hashlib.sha256(content).hexdigest()
     # The digest in the name: no checkpoint ever overwrites another one that checkpoint.json may still name.
     name = f"checkpoint-{position.epoch:04}-{position.running.step:05}-{digest[:8]}.safetensors"
-    index = {
-        "schema_version": SCHEMA_VERSION,
-        "file": name,
-        "sha256": digest,
-        "epoch": position.epoch,
-        "step": position.running.step,
-        **identity,
-    }
+    where = {"epoch": position.epoch, "step": position.running.step}
+    index = {"schema_version": SCHEMA_VERSION, "file": name, "sha256": digest} | where
+    index |= asdict(learner.recipe) | {"data": data}
     try:
         write_atomically(directory / name, content)
         write_atomically(directory / INDEX, (json.dumps(index, indent=2) + "\n").encode())
@@ -83,29 +80,28 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
         return None
     try:
         index = json.loads(path.read_bytes())
+        version, expected = index["schema_version"], index["sha256"]
         file = directory / Path(index["file"]).name
-        expected = index["sha256"]
         content = file.read_bytes()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainerError(f"{path}: is not a usable checkpoint ({error})", NEXT) from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise TrainerError(f"{file}: is damaged: sha256 {actual}, expected {expected}", NEXT)
-    if index.get("schema_version") != SCHEMA_VERSION:
-        raise TrainerError(f"{path}: has schema version {index.get('schema_version')}, this trainer reads 1", NEXT)
+    if version != SCHEMA_VERSION:
+        raise TrainerError(f"{path}: has schema version {version}, this trainer reads {SCHEMA_VERSION}", NEXT)
     return _parse(path, content)
 
 
 def restore(checkpoint: Checkpoint, learner: Learner) -> None:
     """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit."""
     restore_network(checkpoint, learner)
-    names = [name for name, _ in learner.network.named_parameters()]
-    parameters = dict(learner.network.named_parameters())
+    parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below("optimizer.", checkpoint.tensors).items():
         number, _, slot = key.partition(".")
         # Same strides as the parameter: fused kernels walk both as one block of memory.
-        like = parameters[names[int(number)]]
+        like = parameters[int(number)]
         fits = value.shape == like.shape
         state.setdefault(int(number), {})[slot] = torch.empty_like(like).copy_(value) if fits else value
     learner.optimizer.load_state_dict({"state": state, "param_groups": checkpoint.optimizer_groups})
@@ -123,40 +119,33 @@ def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:
         raise TrainerError(f"{checkpoint.path}: does not fit this model ({error})", NEXT) from error
 
 
-def _serialise(learner: Learner, position: Position, identity: dict[str, Any]) -> bytes:
+def _serialise(learner: Learner, position: Position, data: str) -> bytes:
     optimizer = learner.optimizer.state_dict()
-    record = {
-        "position": asdict(position),
-        "identity": identity,
-        "optimizer_groups": optimizer["param_groups"],
-        "scaler": learner.scaler.state_dict(),
-    }
-    return safetensors.torch.save(_collect_tensors(learner, optimizer["state"]), {"record": json.dumps(record)})
-
-
-def _collect_tensors(learner: Learner, optimizer_state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
     tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
-    for number, slots in optimizer_state.items():
+    for number, slots in optimizer["state"].items():
         tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
     tensors["random.cpu"] = torch.get_rng_state()
     if learner.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    record = {
+        "position": asdict(position),
+        "recipe": asdict(learner.recipe),
+        "data": data,
+        "optimizer_groups": optimizer["param_groups"],
+        "scaler": learner.scaler.state_dict(),
+    }
+    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(packed, {"record": json.dumps(record)})
 
 
 def _parse(path: Path, content: bytes) -> Checkpoint:
     # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     record = json.loads(header["__metadata__"]["record"])
-    position = record["position"] | {"running": EpochState(**record["position"]["running"])}
-    return Checkpoint(
-        path,
-        safetensors.torch.load(content),
-        Position(**position),
-        record["identity"],
-        record["optimizer_groups"],
-        record["scaler"],
-    )
+    position = Position(**record["position"] | {"running": EpochState(**record["position"]["running"])})
+    recipe = Recipe(**record["recipe"] | {"widths": tuple(record["recipe"]["widths"])})
+    tensors = safetensors.torch.load(content)
+    return Checkpoint(path, tensors, position, recipe, record["data"], record["optimizer_groups"], record["scaler"])
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

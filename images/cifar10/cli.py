@@ -6,14 +6,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cifar10.errors import StoppedError, TrainerError, UsageError
-from cifar10.interrupt import signals_as_errors
-from cifar10.settings import DEFAULTS, Settings
+from cifar10.interrupt import signals_handled_by, stop
+from cifar10.settings import MODELS, Settings
 
 DATA_VOLUME = Path("/data")
 
@@ -29,22 +29,25 @@ def build_parser() -> Parser:
     """The whole command line."""
     parser = Parser(prog="python -m cifar10", description="Train and use a CIFAR-10 classifier.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    train = commands.add_parser("train", help="train a model and evaluate it after every epoch", allow_abbrev=False)
-    _add_common(train)
-    _add_data(train)
-    _add_training(train)
-    evaluation = commands.add_parser("eval", help="evaluate a checkpoint on the test images", allow_abbrev=False)
-    _add_common(evaluation)
-    _add_data(evaluation)
-    prediction = commands.add_parser("predict", help="classify image files with a checkpoint", allow_abbrev=False)
+
+    def command(name: str, what: str, *parts: Callable[[argparse.ArgumentParser], None]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
+        for add in (_add_common, *parts):
+            add(added)
+        return added
+
+    command("train", "Train a model and evaluate it after every epoch.", _add_data, _add_training)
+    command("eval", "Evaluate a checkpoint on the test images.", _add_data)
+    prediction = command("predict", "Classify image files with a checkpoint.")
     prediction.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
-    _add_common(prediction)
+    export = command("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images.")
+    export.add_argument("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
     return parser
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--model", choices=tuple(DEFAULTS), default="simple", help="the network (default: %(default)s)")
+    add("--model", choices=MODELS, help="default: simple to train, and to use whatever the run has")
     add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "bfloat16", "float16", "float32"), default="auto")
@@ -53,28 +56,27 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     data = DATA_VOLUME if DATA_VOLUME.is_dir() else Path("data")
     mirror = os.environ.get("CIFAR10_MIRROR")
+    where = "directory (any layout of CIFAR-10, or folders of images), archive or .npz file; a directory without data"
     add = parser.add_argument
-    add(
-        "--data",
-        type=Path,
-        default=data,
-        metavar="PATH",
-        help="directory (torchvision layout, the official archive, or cifar10.npz), archive or .npz file; "
-        "a directory without data gets the archive by download (default: %(default)s)",
-    )
+    add("--data", type=Path, default=data, metavar="PATH", help=f"{where} gets it by download (default: %(default)s)")
     add("--mirror", default=mirror, metavar="URL", help="download from here (default: $CIFAR10_MIRROR or the origin)")
     add("--synthetic", action="store_true", help="invented images instead of --data")
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--epochs", type=_positive_int, metavar="N", help="default: the model's own")
-    add("--batch-size", type=_positive_int, metavar="N", help="images a step over all GPUs (default: the model's own)")
-    add("--learning-rate", type=_positive_float, metavar="RATE", help="default: the model's own")
+    add, own = parser.add_argument, "default: the model's own"
+    add("--epochs", type=_positive_int, metavar="N", help=own)
+    add("--batch-size", type=_positive_int, metavar="N", help=f"images a step over all GPUs ({own})")
+    add("--learning-rate", type=_positive_float, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
     add("--seed", type=_natural, default=0, metavar="N")
-    add("--augment", action="store_true", help="random shifts of up to 4 pixels and mirror images")
-    add("--compile", action="store_true", help="torch.compile: pays for itself in runs of minutes")
+    add("--augment", action="store_true", help="for simple: random shifts of up to 4 pixels and mirror images")
+    choices = ("auto", "on", "off")
+    add("--compile", nargs="?", const="on", choices=choices, default="auto", help="torch.compile (auto: in long runs)")
+    add("--deterministic", action="store_true", help="bit-equal runs on a GPU too, at some cost")
     add("--resume", choices=("auto",), help="continue from the last checkpoint in --out, if there is one")
+    add("--repeat", type=_positive_int, default=1, metavar="N", help="N runs with N seeds; says mean and deviation")
+    add("--find-batch", action="store_true", help="measure which batch sizes fit and how fast they are, and end")
+    add("--no-plots", dest="plots", action="store_false", help="no pictures and no TensorBoard file of the run")
 
 
 def _natural(text: str) -> int:
@@ -100,46 +102,46 @@ def _positive_float(text: str) -> float:
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
-    """Fill what was left open with the model's defaults."""
-    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "images")}
-    given["resume"] = given.get("resume") is not None
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if given.get(name) is None:
-            given[name] = getattr(DEFAULTS[arguments.model], name)
-    return Settings(**given)
+    """The arguments as Settings; what was not asked stays the recipe's choice."""
+    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "images", "file")}
+    return Settings(**given | {"resume": given.get("resume") is not None})
 
 
 def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Run the command; its result object, or None on a rank that does not report."""
     settings = settings_from(arguments)
-    if arguments.command == "train":
-        from cifar10.train import train
-
-        return train(settings)
     if arguments.command == "predict":
         from cifar10.prediction import predict
 
         return predict(settings, arguments.images)
-    from cifar10.evaluation import evaluate_command
+    if arguments.command == "export":
+        from cifar10.export import export
 
-    return evaluate_command(settings)
+        return export(settings, arguments.file)
+    if arguments.command == "eval":
+        from cifar10.evaluation import evaluate_command
+
+        return evaluate_command(settings)
+    from cifar10.train import find_batch_command, repeat, train
+
+    return (find_batch_command if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, print the result as the last line of stdout; returns the exit code."""
     try:
         arguments = build_parser().parse_args(argv)
-        with signals_as_errors(), stdout_to_stderr():
+        with signals_handled_by(stop), stdout_to_stderr():
             result = run_command(arguments)
     except TrainerError as error:
         return _report(error)
     except OSError as error:
         return _report(TrainerError(str(error), "free space or fix the permissions, then continue with --resume auto"))
-    except Exception as error:
+    except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's class, without importing torch for it
             raise
         cause = f"out of GPU memory: {str(error).splitlines()[0]}"
-        return _report(TrainerError(cause, "give a smaller --batch-size, or free the GPU (see nvidia-smi)"))
+        return _report(TrainerError(cause, "free the GPU (see nvidia-smi)"))
     if result is not None:
         print(json.dumps(result), flush=True)
     return 0

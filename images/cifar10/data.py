@@ -1,12 +1,10 @@
-"""Find and load the data set: official archive, torchvision's directory, .npz, or synthetic images.
-
-Reading data never runs code from it, and whatever is wrong with a file is an error that names the file.
-"""
+"""What a data set is, the checks that every layout's arrays must pass, .npz files, and the invented images."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,9 @@ from numpy.typing import NDArray
 from cifar10.errors import TrainerError
 
 Bytes = NDArray[np.uint8]
-NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 CLASS_COUNT = 10
+NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+OTHER_DATA = "correct it or its permissions, or give other data with --data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,9 @@ class Split:
 
     images: Bytes
     labels: Bytes
+
+
+Splits = tuple[Split, Split]  # to train on, to test with
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +40,58 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """CRC-32 of the training images and labels: tells one data set from another, proves nothing."""
-        return f"{zlib.crc32(self.train.labels, zlib.crc32(np.ascontiguousarray(self.train.images))):08x}"
+        return f"{zlib.crc32(self.train.labels.data, zlib.crc32(np.ascontiguousarray(self.train.images).data)):08x}"
 
 
-def bad_data(path: Path | str, problem: str) -> TrainerError:
-    """The one error for unusable data."""
-    return TrainerError(f"{path}: {problem}", "replace that file, or give other data with --data")
+class BadDataError(TrainerError):
+    """A file that is not what it should be: one line naming it, exit code 1."""
+
+    def __init__(self, path: Path, problem: str, next_step: str = OTHER_DATA) -> None:
+        super().__init__(f"{path}: {problem}", next_step)
 
 
-def checked_split(images: NDArray[np.generic], labels: NDArray[np.generic], path: Path | str, name: str) -> Split:
-    """A Split of both arrays; TrainerError naming `path` when a shape, type or value is not CIFAR-10's."""
-    if images.ndim != 4 or images.shape[1:] != (32, 32, 3):
-        raise bad_data(path, f"{name} images have shape {images.shape}, expected (N, 32, 32, 3)")
-    if images.dtype != np.uint8:
-        raise bad_data(path, f"{name} images are {images.dtype}, expected uint8")
-    if len(images) == 0:
-        raise bad_data(path, f"{name} has no images")
-    if labels.shape != (len(images),):
-        raise bad_data(path, f"{name} labels have shape {labels.shape}, expected ({len(images)},)")
-    if labels.dtype.kind not in "iu":
-        raise bad_data(path, f"{name} labels are {labels.dtype}, expected integers")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= CLASS_COUNT:
-        raise bad_data(path, f"{name} labels run from {low} to {high}, expected 0 to {CLASS_COUNT - 1}")
+@contextmanager
+def readable(path: Path, kind: str, next_step: str = OTHER_DATA) -> Iterator[None]:
+    """Turn what a reader of `path` raises into the error that it "is not a readable `kind`"."""
+    try:
+        yield
+    except TrainerError:  # also StoppedError, which a signal's handler raises anywhere
+        raise
+    except Exception as error:  # decoders raise a dozen unrelated types on damaged input
+        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        raise BadDataError(path, f"is not a readable {kind} ({reason.splitlines()[0]})", next_step) from error
+
+
+def checked_split(images: NDArray[np.generic], labels: NDArray[np.generic], path: Path, name: str) -> Split:
+    """A Split of both arrays; BadDataError naming `path` when a shape, type or value is not CIFAR-10's."""
+    wrong = labels[~np.isin(labels, range(CLASS_COUNT))]
+    checks = (
+        (images.shape[1:] == (32, 32, 3), f"images have shape {images.shape}, expected (N, 32, 32, 3)"),
+        (images.dtype == np.uint8, f"images are {images.dtype}, expected uint8 from 0 to 255"),
+        (images.size > 0, "has no images"),
+        (labels.shape == images.shape[:1], f"labels have shape {labels.shape}, expected {images.shape[:1]}"),
+        (labels.dtype.kind in "iu", f"labels are {labels.dtype}, expected integers"),
+        (wrong.size == 0, f"has the label {wrong[:1]}, expected 0 to {CLASS_COUNT - 1}"),
+    )
+    for good, problem in checks:
+        if not good:
+            raise BadDataError(path, f"{name} {problem}")
     return Split(np.ascontiguousarray(images, np.uint8), labels.astype(np.uint8))
 
 
-def read_npz(path: Path) -> Dataset:
-    """Load x_train, y_train, x_test, y_test from one .npz file; pickled objects in it are refused."""
-    arrays = _npz_arrays(path)
-    for key in NPZ_KEYS:
-        if key not in arrays:
-            raise bad_data(path, f"has no array {key}; it needs {', '.join(NPZ_KEYS)}")
-    train = checked_split(arrays["x_train"], arrays["y_train"], path, "train")
-    test = checked_split(arrays["x_test"], arrays["y_test"], path, "test")
-    return Dataset(train, test, f"npz {path}")
+def read_npz(path: Path, key: str = "") -> Splits:
+    """Load x_train, y_train, x_test, y_test of one .npz file, which must hold `key` too where one is given.
 
-
-def _npz_arrays(path: Path) -> Mapping[str, NDArray[np.generic]]:
-    if not path.exists():
-        raise bad_data(path, "no such file")
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise bad_data(path, "holds a single array, not an .npz archive")
-        with archive:
-            return {key: archive[key] for key in NPZ_KEYS if key in archive}
-    except TrainerError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen unrelated types on damaged input
-        raise bad_data(path, f"is not a readable .npz file ({_first_line(error)})") from error
+    Raises BadDataError naming the file; pickled objects in it are refused.
+    """
+    with readable(path, ".npz file"), path.open("rb") as file:
+        arrays = np.lib.npyio.NpzFile(file, allow_pickle=False)
+        if not set(NPZ_KEYS) <= set(arrays):
+            raise BadDataError(path, f"needs the arrays {', '.join(NPZ_KEYS)}, but has {', '.join(arrays) or 'none'}")
+        if key and str(arrays["key"]) != key:
+            raise BadDataError(path, "was made of other files")
+        train = checked_split(arrays["x_train"], arrays["y_train"], path, "train")
+        return train, checked_split(arrays["x_test"], arrays["y_test"], path, "test")
 
 
 def synthetic(train_count: int = 10_000, test_count: int = 2_000) -> Dataset:
@@ -110,7 +114,3 @@ def _stripes(count: int, generator: np.random.Generator) -> Split:
     tint = 1 + np.cos(angle[:, None] * 2 + np.arange(3, dtype=np.float32) * 2)
     noise = generator.integers(0, 160, (count, 32, 32, 3), np.uint8)
     return Split((noise + 48 + 12 * wave * tint[:, None, None, :]).astype(np.uint8), labels)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

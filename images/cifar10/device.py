@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +100,22 @@ def cuda_precision(capability: tuple[int, int]) -> torch.dtype:
     if capability >= (8, 0):
         return torch.bfloat16
     return torch.float16 if capability >= (7, 0) else torch.float32
+
+
+def start_clock(device: torch.device) -> Callable[[], float]:
+    """Begin to measure; what is returned waits for the device and gives the seconds, on CUDA by its own events."""
+    if device.type == "cpu":
+        begun = time.monotonic()
+        return lambda: time.monotonic() - begun
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+
+    def read() -> float:
+        last.record()
+        last.synchronize()
+        return first.elapsed_time(last) / 1000
+
+    return read
 
 
 def device_name(device: torch.device) -> str:

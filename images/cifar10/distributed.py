@@ -6,14 +6,15 @@ Without torchrun everything here is the case of one rank and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from cifar10.errors import StoppedError, TrainerError
 
@@ -100,6 +101,23 @@ def any_rank(ranks: Ranks, flag: int, device: torch.device) -> int:
     shared = torch.tensor(flag, device=device)
     dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
+
+
+def least_of_ranks(ranks: Ranks, count: int, device: torch.device) -> int:
+    """The smallest `count` of all ranks; waits for every rank."""
+    return -any_rank(ranks, -count, device)
+
+
+def average_buffers(ranks: Ranks, network: nn.Module) -> None:
+    """Replace batch norm's statistics, which each rank has of its own images, by their mean over the ranks."""
+    for buffer in network.buffers():
+        if ranks.size > 1 and buffer.is_floating_point():
+            sum_over_ranks(ranks, buffer).div_(ranks.size)
+
+
+def without_exchange(network: nn.Module, wanted: bool = True) -> AbstractContextManager[Any]:
+    """Under DDP, a backward pass in this block leaves the ranks' gradients to themselves, where that is `wanted`."""
+    return network.no_sync() if wanted and isinstance(network, DistributedDataParallel) else nullcontext()
 
 
 def from_lead(ranks: Ranks, value: Value, device: torch.device) -> Value:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from cifar10.batches import move_to_device
 from cifar10.checkpoint import INDEX, Checkpoint, load_checkpoint, restore_network
-from cifar10.device import choose_precision
+from cifar10.device import choose_precision, start_clock
 from cifar10.distributed import lead_first, process_group
 from cifar10.errors import UsageError
-from cifar10.loop import build_learner, evaluate
+from cifar10.learner import build_learner
+from cifar10.loop import evaluate
 from cifar10.records import newest_run
 from cifar10.settings import Settings
 from cifar10.sources import load_dataset
@@ -22,14 +22,15 @@ def evaluate_command(settings: Settings) -> dict[str, Any] | None:
     ranks, display, device = start(settings.device)
     with process_group(ranks, device):
         checkpoint = find_checkpoint(settings)
-        learner = build_learner(settings, device, choose_precision(settings.precision, device), ranks)
+        recipe = checkpoint.recipe
+        learner = build_learner(recipe, device, choose_precision(settings.precision, device), ranks, display)
         restore_network(checkpoint, learner)
         with lead_first(ranks):
             dataset = load_dataset(settings, display)
-        test = move_to_device(dataset.test, device)
-        begun = time.monotonic()
-        loss, accuracy = evaluate(learner, test, ranks)
-        seconds = time.monotonic() - begun
+        test, clock = move_to_device(dataset.test, device), start_clock(device)
+        loss, accuracy = evaluate(learner, test)
+        seconds = clock()
+        views = {"test_accuracy_six_views": evaluate(learner, test, augmented=True)[1]} if recipe.six_views else {}
     result = {
         "test_accuracy": accuracy,
         "test_loss": loss,
@@ -37,10 +38,10 @@ def evaluate_command(settings: Settings) -> dict[str, Any] | None:
         "device": device.type,
         "epochs": checkpoint.position.epoch,
         "seconds": round(seconds, 3),
-        "model": settings.model,
+        "model": recipe.model,
         "checkpoint": str(checkpoint.path),
     }
-    return result if ranks.lead else None
+    return result | views if ranks.lead else None
 
 
 def find_checkpoint(settings: Settings) -> Checkpoint:
@@ -51,7 +52,7 @@ def find_checkpoint(settings: Settings) -> Checkpoint:
     checkpoint = load_checkpoint(directory)
     if checkpoint is None:
         raise UsageError(f"{directory / INDEX} does not exist", "train first, or name the run's directory with --out")
-    if checkpoint.identity["model"] != settings.model:
-        model = checkpoint.identity["model"]
-        raise UsageError(f"{directory} holds a {model} model, not {settings.model}", f"pass --model {model}")
+    model = checkpoint.recipe.model
+    if settings.model not in (None, model):
+        raise UsageError(f"{directory} holds a {model} model, not {settings.model}", "leave out --model")
     return checkpoint

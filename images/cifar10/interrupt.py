@@ -14,10 +14,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """`number` is the signal that asked to stop, 0 while none did."""
+    """`number` is the signal that asked to stop, 0 while none did; the second one ends the process at once."""
 
-    def __init__(self) -> None:
-        self.number = 0
+    number = 0
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Signal handler."""
@@ -25,27 +24,14 @@ class StopRequest:
         signal.signal(number, signal.SIG_DFL)
 
 
-@contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Turn the first signal into a StopRequest for the block's duration; the second ends the process at once."""
-    request = StopRequest()
-    with _handled_by(request.note):
-        yield request
-
-
-@contextmanager
-def signals_as_errors() -> Iterator[None]:
-    """Raise StoppedError when a signal comes during the block, also as process 1 of a container."""
-    with _handled_by(_stop):
-        yield
-
-
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+def stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Signal handler that raises StoppedError, also in process 1 of a container."""
     raise StoppedError(number, "stopped before training, nothing was lost", "start the same command again")
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def signals_handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give SIGTERM and SIGINT to `handler` for the block's duration."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield

@@ -1,12 +1,15 @@
-"""The networks and their optimizers. A new model: a class here, a row in BUILDERS and one in settings.DEFAULTS."""
+"""The networks. A new model: a class here, a line in build_model and its recipes in settings.RECIPES."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from cifar10.settings import Recipe
+
+WHITENING_FILTERS, WHITENING_IMAGES = 24, 5000
+WHITENING_EPSILON = 5e-4
 
 
 class SimpleNet(nn.Module):
@@ -26,17 +29,60 @@ class SimpleNet(nn.Module):
         return self.linear(x.flatten(1))
 
 
-BUILDERS: dict[str, Callable[[], nn.Module]] = {"simple": SimpleNet}
+class FastNet(nn.Module):
+    """A short, wide network after Keller Jordan's airbench (https://arxiv.org/abs/2404.00498), written anew.
+
+    A first convolution that decorrelates 2x2 patches and is not trained but for its bias; three groups of `widths`
+    channels, each halving the side; then the largest value of each channel and a linear layer.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.whitening = nn.Parameter(torch.zeros(WHITENING_FILTERS, 3, 2, 2), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(WHITENING_FILTERS))
+        pairs = zip((WHITENING_FILTERS, *widths), widths, strict=False)
+        self.groups = nn.Sequential(*(_group(inputs, outputs) for inputs, outputs in pairs))
+        self.head = nn.Linear(widths[-1], 10, bias=False)
+        with torch.no_grad():
+            self.head.weight /= self.head.weight.std()
+        self.scale = 1 / widths[-1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float images (B, 3, S, S), normalised -> logits (B, 10)."""
+        x = self.groups(functional.gelu(functional.conv2d(images, self.whitening, self.bias)))
+        return self.head(x.amax((2, 3))) * self.scale
+
+    @torch.no_grad()
+    def whiten(self, images: Tensor) -> None:
+        """Set the first convolution from normalised images (N, 3, S, S): some thousands are enough.
+
+        Its filters are the principal components of their 2x2 patches, each of variance 1, and the negatives of these.
+        """
+        patches = functional.unfold(images, 2).transpose(1, 2).reshape(-1, 12)
+        variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = components.T / (variances[:, None] + WHITENING_EPSILON).sqrt()
+        self.whitening.copy_(torch.cat([filters, -filters]).view_as(self.whitening))
 
 
-def build_model(name: str, device: torch.device) -> nn.Module:
-    """Initialise the model on the CPU (one seed gives the same weights on every device), then move it."""
-    return BUILDERS[name]().to(device, memory_format=torch.channels_last)
+def _group(inputs: int, outputs: int) -> nn.Sequential:
+    first, second = _conv(inputs, outputs), _conv(outputs, outputs)
+    return nn.Sequential(first, nn.MaxPool2d(2), _norm(outputs), nn.GELU(), second, _norm(outputs), nn.GELU())
 
 
-def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Adam: fused (one kernel for all parameters) where this torch has it for the network's device."""
-    try:
-        return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-    except RuntimeError:
-        return torch.optim.Adam(network.parameters(), lr=learning_rate)
+def _conv(inputs: int, outputs: int) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.dirac_(conv.weight.data[:inputs])  # the first channels pass their input on
+    return conv
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)
+    norm.weight.requires_grad_(False)
+    return norm
+
+
+def build_model(recipe: Recipe, device: torch.device) -> nn.Module:
+    """The model as its seed initialises it on the CPU (the same weights on every device), moved to `device`."""
+    torch.manual_seed(recipe.seed)
+    network = FastNet(recipe.widths) if recipe.model == "fast" else SimpleNet()
+    return network.to(device, memory_format=torch.channels_last)

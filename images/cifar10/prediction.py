@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cifar10.batches import SIDE, move_to_device
+from cifar10.batches import move_to_device
 from cifar10.checkpoint import Checkpoint, restore_network
 from cifar10.data import Bytes, Split
 from cifar10.device import choose_precision
-from cifar10.errors import TrainerError
 from cifar10.evaluation import find_checkpoint
-from cifar10.loop import batch_logits, build_learner
+from cifar10.folder import read_image
+from cifar10.learner import build_learner
+from cifar10.loop import batch_logits
 from cifar10.settings import CLASSES, Settings
 from cifar10.start import start
 
@@ -37,12 +38,14 @@ def classify(settings: Settings, checkpoint: Checkpoint, pixels: Bytes) -> tuple
 
     Raises TrainerError when the device cannot be used, or the checkpoint does not fit the model.
     """
-    ranks, _, device = start(settings.device)
-    learner = build_learner(settings, device, choose_precision(settings.precision, device), ranks)
+    ranks, display, device = start(settings.device)
+    recipe, precision = checkpoint.recipe, choose_precision(settings.precision, device)
+    learner = build_learner(recipe, device, precision, ranks, display)
     restore_network(checkpoint, learner)
     data = move_to_device(Split(pixels, np.zeros(len(pixels), np.uint8)), device)
     rows = torch.arange(len(data), device=device)
-    probabilities = torch.cat([logits.softmax(1) for _, logits in batch_logits(learner, data, rows)])
+    batches = batch_logits(learner, data, rows, augmented=recipe.six_views)
+    probabilities = torch.cat([logits.softmax(1) for _, logits in batches])
     return probabilities.cpu().numpy(), device
 
 
@@ -55,17 +58,3 @@ def describe(path: Path, probabilities: list[float]) -> dict[str, Any]:
         "probability": round(probabilities[best], 4),
         "classes": {name: round(value, 4) for name, value in zip(CLASSES, probabilities, strict=True)},
     }
-
-
-def read_image(path: Path) -> Bytes:
-    """The middle square of an image file, reduced to uint8 (32, 32, 3). Raises TrainerError naming the file."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            square = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (SIDE, SIDE), Image.Resampling.BOX)
-    except Exception as error:  # Pillow's decoders raise many unrelated types on damaged input
-        raise TrainerError(
-            f"{path}: is not a readable image ({error})", "give PNG, JPEG or other image files"
-        ) from error
-    return np.asarray(square, np.uint8)

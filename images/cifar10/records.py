@@ -16,13 +16,15 @@ import torch
 
 from cifar10.checkpoint import INDEX
 from cifar10.device import device_name
-from cifar10.distributed import Ranks
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
-from cifar10.settings import Settings
+from cifar10.settings import MODELS, Settings
 
 RUNS = Path("runs")
-COLUMNS = ("epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "images_per_second", "learning_rate")
+COLUMNS = (
+    *("epoch", "train_loss", "test_loss", "test_accuracy"),
+    *("seconds", "evaluation_seconds", "images_per_second", "learning_rate"),
+)
 
 
 def newest_run(model: str | None = None, runs: Path = RUNS) -> Path | None:
@@ -32,10 +34,15 @@ def newest_run(model: str | None = None, runs: Path = RUNS) -> Path | None:
     return found[-1].parent if found else None
 
 
+def new_run(settings: Settings) -> Path:
+    """A new directory in ./runs, not yet made."""
+    return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.model or MODELS[0]}"
+
+
 def run_directory(settings: Settings) -> Path:
     """--out, or with --resume the newest run of that model in ./runs, or a new directory there; made if missing."""
-    resumed = newest_run(settings.model) if settings.resume else None
-    directory = settings.out or resumed or RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.model}"
+    resumed = newest_run(settings.model or MODELS[0]) if settings.resume else None
+    directory = settings.out or resumed or new_run(settings)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,11 +77,6 @@ def write_manifest(directory: Path, settings: Settings, device: torch.device, fa
         **facts,
     }
     write_atomically(directory / "run.json", (json.dumps(manifest, indent=2) + "\n").encode())
-
-
-def ranks_as_json(ranks: Ranks) -> dict[str, int]:
-    """The manifest's entry on torchrun."""
-    return {"ranks": ranks.size, "ranks_on_this_machine": ranks.local_size}
 
 
 def _driver() -> str | None:

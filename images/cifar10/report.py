@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from typing import TextIO
 
 TERMINAL_INTERVAL = 0.2
 PIPE_INTERVAL = 15.0
 
 
-class Bar(Protocol):
-    """Shows `done` of a total; cheap to call on every step."""
+class Bar:
+    """How far something with a total is; cheap to call on every step: it draws every `interval` seconds."""
 
-    def update(self, done: int, text: str) -> None: ...
+    def __init__(self, draw: Callable[[int, str], object], interval: float, wait: float) -> None:
+        self.draw, self.interval, self.next = draw, interval, time.monotonic() + wait
+
+    def update(self, done: int, text: str) -> None:
+        """Now at `done`; `text` is shown beside it."""
+        if time.monotonic() >= self.next:
+            self.next = time.monotonic() + self.interval
+            self.draw(done, text)
 
 
 class Display:
@@ -35,57 +39,26 @@ class Display:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar of `total` units for the duration of the block; it leaves no line behind."""
-        if not self.enabled:
-            yield _Silent()
-        elif not self.stream.isatty():
-            yield _Lines(self, label, total)
-        else:
-            with _terminal_bar(self.stream, label, total) as bar:
-                yield bar
+        """A bar of `total` units for the duration of the block, which leaves no line behind; on a pipe a line at times.
 
+        What is done sooner than PIPE_INTERVAL seconds gets no line.
+        """
+        if not self.enabled or not self.stream.isatty():
 
-class _Silent:
-    def update(self, done: int, text: str) -> None:
-        pass
+            def line(done: int, text: str) -> None:
+                self.say(f"{label}  {100 * done // max(1, total)} %  {text}")
 
+            yield Bar(line, PIPE_INTERVAL, PIPE_INTERVAL)
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-class _Lines:
-    """One plain line every PIPE_INTERVAL seconds, none for what is done sooner."""
-
-    def __init__(self, display: Display, label: str, total: int) -> None:
-        self.display, self.label, self.total = display, label, total
-        self.next = time.monotonic() + PIPE_INTERVAL
-
-    def update(self, done: int, text: str) -> None:
-        if time.monotonic() >= self.next:
-            self.next = time.monotonic() + PIPE_INTERVAL
-            self.display.say(f"{self.label}  {100 * done // max(1, self.total)} %  {text}")
-
-
-class _Rich:
-    """A rich bar redrawn by the caller: a refresh thread would take its share of the only CPU."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self.progress, self.task = progress, task
-        self.next = 0.0
-
-    def update(self, done: int, text: str) -> None:
-        if time.monotonic() >= self.next:
-            self.next = time.monotonic() + TERMINAL_INTERVAL
-            self.progress.update(self.task, completed=done, text=text)
-            self.progress.refresh()
-
-
-@contextmanager
-def _terminal_bar(stream: TextIO, label: str, total: int) -> Iterator[Bar]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
-    console = Console(file=stream)
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
-        yield _Rich(progress, progress.add_task(label, total=total, text=""))
+        columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
+        # Redrawn by its caller: a refresh thread would take its share of the only CPU.
+        with Progress(*columns, console=Console(file=self.stream), auto_refresh=False, transient=True) as progress:
+            task = progress.add_task(label, total=total, text="")
+            draw = lambda done, text: progress.update(task, completed=done, text=text, refresh=True)  # noqa: E731
+            yield Bar(draw, TERMINAL_INTERVAL, 0.0)
 
 
 def clock(seconds: float) -> str:

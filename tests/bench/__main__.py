@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.bench.figure import Figure, markdown
 
-PARTS = ("command_line", "doctor", "starting", "building")
+PARTS = ("command_line", "doctor", "starting", "building", "training")
 
 
 def main() -> None:

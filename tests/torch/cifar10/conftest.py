@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,12 @@ Cli = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True)
 def plain_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread, no proxy for the loopback servers, an empty machine below ENVCHECK_ROOT, a directory of its own."""
+    """One thread, no proxy for the loopback servers, an empty machine below ENVCHECK_ROOT, own directory and caches."""
     machine = tmp_path / "machine"
     machine.mkdir()
     monkeypatch.setenv("ENVCHECK_ROOT", str(machine))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     for name in ("CIFAR10_MIRROR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
@@ -70,12 +72,13 @@ def plain_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
-    """`cli("train", "--epochs", "1")` runs the command line in this process."""
+    """`cli("train", "--epochs", "1")` runs the command line in this process, without the pictures of test_plots.py."""
     from cifar10.cli import main
 
     def run(*arguments: str | Path) -> Outcome:
         capfd.readouterr()
-        code = main([str(argument) for argument in arguments])
+        pictures = ["--no-plots"] if arguments[:1] == ("train",) else []
+        code = main([str(argument) for argument in arguments] + pictures)
         return Outcome(code, *capfd.readouterr())
 
     return run
@@ -124,7 +127,7 @@ def batch_file() -> Callable[..., bytes]:
     return python2_batch
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batch_files(arrays: dict[str, Any]) -> dict[str, bytes]:
     """The tiny data set as five training batches and one test batch, by file name."""
 
@@ -138,7 +141,7 @@ def batch_files(arrays: dict[str, Any]) -> dict[str, bytes]:
 def pack(members: dict[str, bytes], *special: tarfile.TarInfo) -> bytes:
     """A .tar.gz with these files and special members."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -148,15 +151,16 @@ def pack(members: dict[str, bytes], *special: tarfile.TarInfo) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_release(batch_files: dict[str, bytes]) -> Callable[..., tuple[Any, bytes]]:
     """`make_release(*special members)`: the tiny data set as a published archive: its Release and its bytes."""
     from cifar10.archive import OFFICIAL, Release
 
+    @cache
     def make(*special: tarfile.TarInfo) -> tuple[Any, bytes]:
         content = pack({f"cifar-10-batches-py/{name}": data for name, data in batch_files.items()}, *special)
         md5 = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in batch_files.items()}
-        return Release(OFFICIAL.url, OFFICIAL.archive, hashlib.sha256(content).hexdigest(), md5), content
+        return Release(OFFICIAL.url, hashlib.sha256(content).hexdigest(), md5), content
 
     return make
 

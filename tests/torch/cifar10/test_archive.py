@@ -1,9 +1,12 @@
-"""The official archive and torchvision's layout: digest first, then a parser that runs nothing. Data is made here."""
+"""The official layouts: digest first, then a parser that runs nothing. All data is made here."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import io
 import pickle
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,88 +17,205 @@ import pytest
 
 pytest.importorskip("torch")
 import numpy as np
-from cifar10.archive import OFFICIAL, read_archive, read_batches
-from cifar10.batch_pickle import BatchError, parse_batch
-from cifar10.data import Bytes
+from cifar10.archive import ARCHIVE, BATCHES, OFFICIAL, Release
 from cifar10.errors import TrainerError
-from cifar10.report import Display
-from cifar10.settings import Settings
-from cifar10.sources import load_dataset
 
-# In the form of the official file, but it names os.system, which would make a file called "ran".
-ATTACK = b"cos\nsystem\nU\x09touch ran\x85R0"
+from tests.torch.cifar10.loading import assert_same, load
 
 
-def in_batch_order(array: Bytes) -> Bytes:
-    """The training rows as the five batch files hold them."""
-    return np.concatenate([array[k::5] for k in range(5)])
+@pytest.fixture
+def ordered(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The arrays with the training rows as the five batch files hold them."""
+    split = {name: np.concatenate([arrays[name][k::5] for k in range(5)]) for name in ("x_train", "y_train")}
+    return arrays | split
 
 
-def test_torchvision_layout_is_read_exactly(
-    make_release: Callable, batches_directory: Path, arrays: dict[str, Any]
-) -> None:
-    release, _ = make_release()
-    settings = Settings("simple", None, 1, 64, 1e-3, batches_directory)
-    data = load_dataset(settings, Display(enabled=False), release)
-    np.testing.assert_array_equal(data.train.images, in_batch_order(arrays["x_train"]))
-    np.testing.assert_array_equal(data.train.labels, in_batch_order(arrays["y_train"]))
-    np.testing.assert_array_equal(data.test.images, arrays["x_test"])
+def binary_files(ordered: dict[str, Any]) -> dict[str, bytes]:
+    """The binary version: records of a label and 3,072 pixels, red, then green, then blue."""
+
+    def records(images: Any, labels: Any) -> bytes:
+        return np.concatenate([labels[:, None], images.transpose(0, 3, 1, 2).reshape(-1, 3072)], 1).tobytes()
+
+    images, labels = np.array_split(ordered["x_train"], 5), np.array_split(ordered["y_train"], 5)
+    parts = [*zip(images, labels, strict=True), (ordered["x_test"], ordered["y_test"])]
+    return {f"{name}.bin": records(*part) for name, part in zip(BATCHES, parts, strict=True)}
 
 
-def test_archive_is_read_exactly(make_release: Callable, arrays: dict[str, Any], tmp_path: Path) -> None:
-    release, content = make_release()
-    path = tmp_path / release.archive
-    path.write_bytes(content)
-    data = read_archive(path, release)
-    np.testing.assert_array_equal(data.train.images, in_batch_order(arrays["x_train"]))
-    np.testing.assert_array_equal(data.test.labels, arrays["y_test"])
+@pytest.fixture
+def write(
+    tmp_path: Path, make_release: Callable, batch_files: dict[str, bytes], ordered: dict[str, Any]
+) -> Callable[[str], tuple[Path, Release]]:
+    """`write(layout)`: the path to give as --data, and the Release whose digests match."""
+
+    def call(layout: str) -> tuple[Path, Release]:
+        release, archive = make_release()
+        root = tmp_path / "data"
+        contents = {"archive": {ARCHIVE: archive}, "py": batch_files, "bin": binary_files(ordered)}[layout]
+        directory = root if layout == "archive" else root / f"cifar-10-batches-{layout}"
+        directory.mkdir(parents=True)
+        for name, content in contents.items():
+            (directory / name).write_bytes(content)
+        return directory, release
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("layout", "given"),
+    [("archive", ARCHIVE), ("archive", "."), ("py", "."), ("py", ".."), ("bin", "."), ("bin", "..")],
+)
+def test_layout_is_found_and_read_exactly(layout: str, given: str, write: Callable, ordered: dict[str, Any]) -> None:
+    directory, release = write(layout)
+    assert_same(load(directory / given, release), ordered)
 
 
 def test_official_digests_are_those_torchvision_lists() -> None:
-    cifar = pytest.importorskip("torchvision.datasets").CIFAR10
-    assert dict(OFFICIAL.md5) == dict(map(tuple, cifar.train_list + cifar.test_list))
-    assert OFFICIAL.url == cifar.url
+    """Its source is read, which takes no seconds of import."""
+    torchvision = importlib.util.find_spec("torchvision")
+    if torchvision is None or torchvision.origin is None:
+        pytest.skip("needs torchvision")
+    source = Path(torchvision.origin).with_name("datasets").joinpath("cifar.py").read_text()
+    listed = dict(re.findall(r'\["(\w+)", "(\w{32})"\]', source.partition("class CIFAR100")[0]))
+    assert dict(OFFICIAL.md5) == listed
+    assert f'url = "{OFFICIAL.url}"' in source
 
 
-def test_command_line_refuses_files_that_are_not_the_official_ones(cli: Callable, batches_directory: Path) -> None:
-    outcome = cli("train", "--data", batches_directory, "--device", "cpu")
-    outcome.assert_failed(1, "data_batch_1", "md5", OFFICIAL.md5["data_batch_1"])
-
-
-def test_changed_batch_is_refused_before_it_is_parsed(
-    make_release: Callable, batches_directory: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("layout", "file"), [("archive", ARCHIVE), ("py", "data_batch_3")])
+def test_changed_file_is_refused_before_it_is_parsed(
+    layout: str, file: str, write: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release, _ = make_release()
-    directory = batches_directory / "cifar-10-batches-py"
-    content = bytearray((directory / "data_batch_3").read_bytes())
+    directory, release = write(layout)
+    content = bytearray((directory / file).read_bytes())
     content[500] ^= 1
-    (directory / "data_batch_3").write_bytes(content)
-    parsed = []
-    monkeypatch.setattr("cifar10.archive.parse_batch", lambda content: parsed.append(content) or parse_batch(content))
-    with pytest.raises(TrainerError, match="data_batch_3: is not the official file: md5"):
-        read_batches(directory, release)
+    (directory / file).write_bytes(content)
+    parsed, original = [], io.BytesIO  # both parsers start from one
+    monkeypatch.setattr(io, "BytesIO", lambda *given: parsed.extend(given) or original(*given))
+    with pytest.raises(TrainerError, match=f"{file}: is not the official file: (sha256|md5) ") as caught:
+        load(directory, release)
     assert bytes(content) not in parsed
+    algorithm, expected = ("sha256", release.sha256) if layout == "archive" else ("md5", release.md5[file])
+    assert hashlib.new(algorithm, content).hexdigest() in caught.value.cause
+    assert expected in caught.value.cause
 
 
-def test_missing_batch_file_is_named(make_release: Callable, batches_directory: Path) -> None:
-    release, _ = make_release()
-    (batches_directory / "cifar-10-batches-py" / "test_batch").unlink()
-    with pytest.raises(TrainerError, match="test_batch: cannot be read"):
-        read_batches(batches_directory / "cifar-10-batches-py", release)
+def spoil(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda directory: (directory / name).write_bytes(content)
 
 
-def test_changed_archive_is_refused_before_it_is_opened(
-    make_release: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda directory: (directory / name).unlink()
+
+
+def forbid(name: str) -> Callable[[Path], None]:
+    return lambda directory: (directory / name).chmod(0)
+
+
+BAD = {
+    "archive of others": ("archive", spoil(ARCHIVE, b"hello"), ARCHIVE, "sha256"),
+    "empty archive": ("archive", spoil(ARCHIVE, b""), ARCHIVE, "sha256"),
+    "unreadable archive": ("archive", forbid(ARCHIVE), ARCHIVE, "Permission denied"),
+    "not official": ("py", lambda _: None, "data_batch_1", OFFICIAL.md5["data_batch_1"]),
+    "missing batch": ("py", remove("data_batch_1"), "data_batch_1", "No such file"),
+    "unreadable directory": ("py", forbid("."), "cifar-10-batches-py", "Permission denied"),
+    "missing binary batch": ("bin", remove("test_batch.bin"), "test_batch.bin", "No such file"),
+    "cut record": ("bin", spoil("data_batch_5.bin", bytes(3073 * 3 - 1)), "data_batch_5.bin", "not a readable"),
+    "empty binary batch": ("bin", spoil("data_batch_2.bin", b""), "data_batch_2.bin", "no images"),
+    "label 10": ("bin", spoil("data_batch_2.bin", b"\x0a" + bytes(3072)), "data_batch_2.bin", "label [10]"),
+    "unreadable batch": ("bin", forbid("test_batch.bin"), "test_batch", "Permission"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file_is_refused_by_name(case: str, write: Callable, cli: Callable) -> None:
+    layout, change, file, word = BAD[case]
+    directory, _ = write(layout)
+    change(directory)
+    try:
+        outcome = cli("train", "--data", directory, "--device", "cpu", "--mirror", "http://127.0.0.1:9", "--out", "run")
+    finally:
+        directory.chmod(0o700)
+    outcome.assert_failed(1, file, word, "--data")
+    assert not Path("run").exists()
+
+
+def test_file_of_another_kind_is_refused_by_name(cli: Callable) -> None:
+    Path("data.zip").write_bytes(b"PK")
+    cli("train", "--data", "data.zip", "--device", "cpu").assert_failed(1, "data.zip", "neither", "--data")
+
+
+class Attack:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("ran"),))
+
+
+def batch(**changes: Any) -> bytes:
+    """A batch of one image with changes, under the names of the official files."""
+    content = {b"labels": [1], b"data": np.zeros((1, 3072), np.uint8)} | {k.encode(): v for k, v in changes.items()}
+    return pickle.dumps(content, 3).replace(b"numpy._core.", b"numpy.core.")
+
+
+# Each names something that is run on loading: as Python 2 wrote it, as Python 3 does, and by the names of numpy itself.
+HOSTILE = {
+    "os.system": (b"cos\nsystem\nU\x09touch ran\x85R.", "os.system"),
+    "in a good batch": (None, "os.system"),
+    "protocol 2": (pickle.dumps(Attack(), 2), "__builtin__.getattr|pathlib"),
+    "protocol 5": (pickle.dumps(Attack(), 5), "builtins.getattr|pathlib"),
+    "builtins": (b"c__builtin__\neval\nU\x17open('ran','w').close()\x85R.", "__builtin__.eval"),
+    "attribute of numpy": (b"cnumpy\nload\nU\x03ran\x85R.", "numpy.load"),
+    "dotted name": (b"\x80\x04\x8c\x05numpy\x8c\x11ndarray.__class__\x93.", "numpy.ndarray.__class__"),
+}
+NOT_A_BATCH = {
+    "empty": (b"", "not a readable"),
+    "junk": (b"junk", "not a readable"),
+    "bytes for labels": (batch(labels=b"1"), "labels"),
+    "list": (pickle.dumps([1]), "not a readable"),
+    "no pixels": (pickle.dumps({b"labels": [1]}), "not a readable"),
+    "bytes for pixels": (pickle.dumps({b"labels": [1], b"data": bytes(3072)}), "not a readable"),
+    "wrong shape": (batch(data=np.zeros((1, 3071), np.uint8)), "not a readable"),
+    "object arrays": (batch(data=np.full((1, 3072), None)), "object"),
+    "floats": (batch(data=np.full((1, 3072), np.nan)), "float64"),
+    "label 10": (batch(labels=[10]), "label [10]"),
+    "label -1": (batch(labels=[-1]), "label [-1]"),
+    "too many labels": (batch(labels=[1, 2]), "(2,)"),
+    "text labels": (batch(labels=["cat"]), "not a readable|labels"),
+}
+
+
+def official(directory: Path, content: bytes) -> Release:
+    """Put `content` at data_batch_2's place; the Release whose digests vouch for it."""
+    (directory / "data_batch_2").write_bytes(content)
+    md5 = {name: hashlib.md5((directory / name).read_bytes(), usedforsecurity=False).hexdigest() for name in BATCHES}
+    return Release(OFFICIAL.url, "", md5)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_pickle_that_names_what_runs_is_refused_and_runs_nothing(
+    case: str, write: Callable, batch_file: Callable
 ) -> None:
-    release, content = make_release()
-    changed = content[:100] + bytes([content[100] ^ 1]) + content[101:]
-    path = tmp_path / release.archive
-    path.write_bytes(changed)
-    monkeypatch.setattr(tarfile, "open", lambda *_, **__: pytest.fail("opened before it was verified"))
-    with pytest.raises(TrainerError) as caught:
-        read_archive(path, release)
-    assert release.sha256 in caught.value.cause
-    assert hashlib.sha256(changed).hexdigest() in caught.value.cause
+    directory, _ = write("py")
+    content, name = HOSTILE[case]
+    content = content or batch_file(bytes(3072), [1], b"cos\nsystem\nU\x09touch ran\x85R0")
+    release = official(directory, content)
+    with pytest.raises(TrainerError, match=f"data_batch_2: .*it names ({name})"):
+        load(directory, release)
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("case", ["os.system", "in a good batch", "protocol 2", "protocol 5", "builtins"])
+def test_these_pickles_would_run_it(case: str, batch_file: Callable) -> None:
+    """Proves the test above: Python's own loader does run them."""
+    content = HOSTILE[case][0] or batch_file(bytes(3072), [1], b"cos\nsystem\nU\x09touch ran\x85R0")
+    pickle.loads(content, encoding="bytes")  # noqa: S301
+    assert Path("ran").exists()
+
+
+@pytest.mark.parametrize("case", NOT_A_BATCH)
+def test_pickle_of_something_else_is_refused_by_name(case: str, write: Callable) -> None:
+    directory, _ = write("py")
+    content, words = NOT_A_BATCH[case]
+    with pytest.raises(TrainerError, match="data_batch_2: ") as caught:
+        load(directory, official(directory, content))
+    assert any(word in caught.value.cause for word in words.split("|"))
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -111,52 +231,28 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
         special("cifar-10-batches-py/hard", tarfile.LNKTYPE, "cifar-10-batches-py/test_batch"),
         special("cifar-10-batches-py/pipe", tarfile.FIFOTYPE),
         special("cifar-10-batches-py/../../above", tarfile.REGTYPE),
+        special("cifar-10-batches-py/test_batch", tarfile.REGTYPE),
         special("/absolute", tarfile.REGTYPE),
     ],
     ids=lambda member: member.name,
 )
-def test_dangerous_member_is_refused(member: tarfile.TarInfo, make_release: Callable, tmp_path: Path) -> None:
+def test_no_member_is_written_to_disk(member: tarfile.TarInfo, make_release: Callable, tmp_path: Path) -> None:
+    """Its digest matches, so it is opened: the batches are read, or refused by name, and no member becomes a file."""
     release, content = make_release(member)
-    path = tmp_path / release.archive
+    path = tmp_path / "data" / ARCHIVE
+    path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(TrainerError, match="not allowed"):
-        read_archive(path, release)
+    try:
+        load(path, release)
+    except TrainerError as error:
+        assert str(path) in error.cause
+    found = {file.name for file in tmp_path.rglob("*") if file.is_file()}
+    assert {name for name in found if not name.endswith(".npz")} == {ARCHIVE}
 
 
 def test_archive_that_cannot_be_unpacked_is_named(make_release: Callable, tmp_path: Path) -> None:
     release, content = make_release()
-    path = tmp_path / release.archive
+    path = tmp_path / ARCHIVE
     path.write_bytes(content[:-2000])
-    cut = replace(release, sha256=hashlib.sha256(content[:-2000]).hexdigest())
-    with pytest.raises(TrainerError, match="cannot be unpacked"):
-        read_archive(path, cut)
-
-
-class Attack:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("ran"),))
-
-
-@pytest.mark.parametrize("protocol", [None, 2, 5])
-def test_pickle_that_runs_code_is_refused_and_runs_nothing(
-    protocol: int | None, batch_file: Callable, tmp_path: Path
-) -> None:
-    content = batch_file(bytes(3072), [1], ATTACK) if protocol is None else pickle.dumps(Attack(), protocol)
-    with pytest.raises(BatchError, match="names"):
-        parse_batch(content)
-    assert not Path("ran").exists()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"junk", pickle.dumps([1]), pickle.dumps({b"labels": [0], b"data": bytes(3072)}), pickle.dumps({b"data": 0})],
-)
-def test_pickle_of_something_else_is_refused(content: bytes) -> None:
-    with pytest.raises(BatchError):
-        parse_batch(content)
-
-
-def test_batch_with_too_few_bytes_is_refused(batch_file: Callable) -> None:
-    parse_batch(batch_file(bytes(3072 * 2), [1, 2]))
-    with pytest.raises(BatchError, match="uint8 array"):
-        parse_batch(batch_file(bytes(3072 * 2 - 1), [1, 2]))
+    with pytest.raises(TrainerError, match=f"{ARCHIVE}: is not a readable archive"):
+        load(path, replace(release, sha256=hashlib.sha256(content[:-2000]).hexdigest()))

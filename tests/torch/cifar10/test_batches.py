@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,19 +13,22 @@ torch = pytest.importorskip("torch")
 import numpy as np
 from cifar10.batches import (
     DEVIATION,
-    MAX_SHIFT,
     MEAN,
     EpochOrder,
     crop_and_flip,
     draw_epoch,
     move_to_device,
     rank_positions,
+    six_views,
     take_batch,
 )
 from cifar10.data import Split
 from cifar10.distributed import Ranks
+from cifar10.settings import RECIPES, Recipe
 
 CPU = torch.device("cpu")
+MAX_SHIFT = 4
+AUGMENTED = Recipe("simple", 1, 64, 1e-3, flip="random", shift=MAX_SHIFT)
 
 
 @pytest.fixture
@@ -58,8 +62,8 @@ def test_batch_is_normalised_and_channels_last(split: Split) -> None:
 
 
 def test_epochs_differ_and_repeat_with_the_seed() -> None:
-    one, again, later = (draw_epoch(100, 7, epoch, True, CPU) for epoch in (0, 0, 1))
-    other_seed = draw_epoch(100, 8, 0, True, CPU)
+    one, again, later = (draw_epoch(100, AUGMENTED, epoch, CPU) for epoch in (0, 0, 1))
+    other_seed = draw_epoch(100, replace(AUGMENTED, seed=8), 0, CPU)
     assert torch.equal(one.rows, again.rows)
     assert torch.equal(one.shifts, again.shifts)
     assert torch.equal(one.flips, again.flips)
@@ -68,10 +72,37 @@ def test_epochs_differ_and_repeat_with_the_seed() -> None:
     assert sorted(one.rows.tolist()) == list(range(100))
 
 
+def test_alternating_flips_mirror_every_image_in_every_other_epoch() -> None:
+    fast = RECIPES["fast", "cpu"]
+    orders = [draw_epoch(100, fast, epoch, CPU) for epoch in range(3)]
+    by_image = [order.flips[order.rows.argsort()] for order in orders]
+    assert torch.equal(by_image[0], ~by_image[1]) and torch.equal(by_image[0], by_image[2])
+    assert 30 < int(by_image[0].sum()) < 70
+    assert orders[0].shifts.abs().max() == fast.shift
+
+
+def test_six_views_are_the_image_its_two_neighbours_and_their_mirrors(split: Split) -> None:
+    images = torch.from_numpy(split.images[:3]).permute(0, 3, 1, 2).float()
+    views = six_views(images)
+    assert sum(weight for _, weight in views) == 1
+    assert torch.equal(views[0][0], images) and torch.equal(views[1][0], images.flip(3))
+    assert torch.equal(views[2][0][:, :, 1:, 1:], images[:, :, :-1, :-1])
+    assert torch.equal(views[4][0][:, :, :-1, :-1], images[:, :, 1:, 1:])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("batch", [(0, 64), (64, 128), (512, 513)])
-def test_ranks_share_a_batch_without_gap_or_overlap(size: int, batch: tuple[int, int]) -> None:
+@pytest.mark.parametrize("most", [1, 7, 64])
+def test_ranks_share_a_batch_without_gap_or_overlap(size: int, batch: tuple[int, int], most: int) -> None:
     positions = list(range(513))
-    shares = [positions[rank_positions(*batch, Ranks(rank, size))] for rank in range(size)]
+    pieces = [[positions[piece] for piece in rank_positions(*batch, Ranks(rank, size), most)] for rank in range(size)]
+    assert all(1 <= len(piece) <= most for share in pieces for piece in share)
+    shares = [list(itertools.chain(*share)) for share in pieces]
     assert sorted(itertools.chain(*shares)) == list(range(*batch))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_the_first_part_of_fasts_epochs_on_a_cpu_is_trained_on_smaller_images(split: Split) -> None:
+    fast, data = RECIPES["fast", "cpu"], move_to_device(split, CPU)
+    sides = [take_batch(data, draw_epoch(513, fast, epoch, CPU), slice(0, 2))[0].shape[2:] for epoch in range(10)]
+    assert sides == [(24, 24)] * 5 + [(32, 32)] * 5

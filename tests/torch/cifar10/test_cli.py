@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +23,8 @@ from cifar10.report import Display, clock
 @pytest.fixture
 def trained(cli: Callable, npz: Path) -> Callable:
     """Train one epoch on the tiny data set into ./run."""
-    return lambda *more: cli("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--out", "run", *more)
+    common = ("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--out", "run", "--no-plots")
+    return lambda *more: cli(*common, *more)
 
 
 def test_result_object(trained: Callable) -> None:
@@ -42,7 +44,8 @@ def test_metrics_and_manifest(trained: Callable, cli: Callable, npz: Path) -> No
     trained("--batch-size", "32", "--learning-rate", "0.002", "--seed", "5")
     rows = list(csv.DictReader(Path("run/metrics.csv").read_text().splitlines()))
     assert list(rows[0]) == [
-        "epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "images_per_second", "learning_rate",
+        "epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "evaluation_seconds", "images_per_second",
+        "learning_rate",
     ]  # fmt: skip
     assert [float(row["learning_rate"]) for row in rows] == [0.002]
     manifest = json.loads(Path("run/run.json").read_text())
@@ -112,6 +115,9 @@ def test_eval_without_a_run(cli: Callable, npz: Path) -> None:
         (["train", "--device", "tpu"], "tpu"),
         (["train", "--resume", "yes"], "yes"),
         (["train", "--epoch", "1"], "--epoch"),
+        (["train", "--repeat", "0"], "--repeat"),
+        (["train", "--compile", "maybe"], "maybe"),
+        (["export"], "FILE"),
         (["eval", "--epochs", "1"], "--epochs"),
     ],
 )
@@ -152,6 +158,28 @@ def test_help_comes_without_torch_and_results_alone_on_stdout(npz: Path) -> None
     assert [line.split()[:2] for line in done.stderr.splitlines()[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
 
 
+def test_repeated_runs_differ_by_their_seeds_and_are_summed_up(cli: Callable, npz: Path) -> None:
+    common = ("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--seed", "3", "--no-plots")
+    outcome = cli(*common, "--repeat", "3", "--out", "runs/three")
+    one = cli(*common[:-3], "--seed", "4", "--no-plots", "--out", "one").result
+    spread = outcome.result["repeat"]
+    found = [json.loads(path.read_text())["seed"] for path in sorted(Path("runs/three").glob("seed-*/checkpoint.json"))]
+    assert (found, spread["runs"]) == ([3, 4, 5], 3)
+    texts = [Path(f"runs/three/seed-{seed}/metrics.csv").read_text() for seed in found]
+    accuracies = [float(list(csv.DictReader(text.splitlines()))[-1]["test_accuracy"]) for text in texts]
+    assert spread["test_accuracy_mean"] == pytest.approx(statistics.fmean(accuracies))
+    assert spread["test_accuracy_deviation"] == pytest.approx(statistics.stdev(accuracies))
+    assert accuracies[1] == one["test_accuracy"]
+
+
+def test_deterministic_algorithms_are_used_when_asked_for(trained: Callable) -> None:
+    try:
+        assert trained("--deterministic").code == 0
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -180,6 +208,6 @@ def test_compiled_model_trains(trained: Callable) -> None:
     """torch.compile is replaced by a marker: compiling for real takes half a minute."""
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "compile", lambda module: calls.append(module) or module)
+        patch.setattr(torch, "compile", lambda module, **_: calls.append(module) or module)
         assert trained("--compile").code == 0
     assert len(calls) == 1

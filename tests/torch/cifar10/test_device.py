@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from cifar10.device import DeviceFacts, choose_device, choose_precision, cuda_precision, probe_device
 from cifar10.errors import DeviceError, UsageError
-from cifar10.threads import thread_count
+from cifar10.limits import thread_count
 
 DEAD = "Error 803: system has unsupported display driver / cuda driver combination"
 

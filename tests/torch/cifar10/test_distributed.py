@@ -17,14 +17,15 @@ import pytest
 torch = pytest.importorskip("torch")
 import cifar10
 
-# The stated tolerance: the ranks add the same numbers in another order, and Adam amplifies the last bits.
-RELATIVE_TOLERANCE = 0.01
+# The stated tolerances: the ranks add the same numbers in another order, and Adam amplifies the last bits; fast's batch
+# norm sees only a rank's own share.
+TOLERANCE = {"simple": 0.01, "fast": 0.05}
 
 
 def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "cifar10", "train", "--device", "cpu", *map(str, arguments)]
+    command = [*launcher, "-m", "cifar10", "train", "--no-plots", "--device", "cpu", *map(str, arguments)]
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
 
 
@@ -32,13 +33,15 @@ def losses(out: str) -> list[float]:
     return [float(row["train_loss"]) for row in csv.DictReader(Path(out, "metrics.csv").open())]
 
 
-def test_two_ranks_give_the_curve_of_one(cli: Callable, npz: Path) -> None:
+@pytest.mark.parametrize("model", ["simple", "fast"])
+def test_two_ranks_give_the_curve_of_one(model: str, cli: Callable, npz: Path) -> None:
     """513 images in batches of 64 leave a last one of one image: one rank has no share of it. 201 are evaluated."""
-    arguments = ("--data", npz, "--epochs", "3", "--precision", "float32", "--augment")
+    arguments = ("--data", npz, "--model", model, "--epochs", "3", "--precision", "float32", "--augment", "--no-plots")
+    arguments += ("--batch-size", "64")
     done = torchrun(*arguments, "--out", "two")
     assert done.returncode == 0, done.stderr
     assert cli("train", *arguments, "--device", "cpu", "--out", "one").code == 0
-    assert losses("two") == pytest.approx(losses("one"), rel=RELATIVE_TOLERANCE)
+    assert losses("two") == pytest.approx(losses("one"), rel=TOLERANCE[model])
 
     result = json.loads(done.stdout)  # one line: neither the other rank nor gloo writes there
     assert result["ranks"] == 2
@@ -53,29 +56,34 @@ import os, sys, torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import synthetic
 from cifar10.distributed import process_group, ranks_from_environment
-from cifar10.loop import build_learner, train_share
-from cifar10.settings import Settings
+from cifar10.learner import build_learner
+from cifar10.loop import train_share
+from cifar10.report import Display
+from cifar10.settings import Recipe
 
 cpu, ranks = torch.device("cpu"), ranks_from_environment(os.environ)
 data = move_to_device(synthetic(8, 1).train, cpu)
 with process_group(ranks, cpu):
-    learner = build_learner(Settings("simple", None, 1, 4, 1e-3), cpu, torch.float32, ranks)
+    recipe = Recipe("simple", 1, 4, 1e-3)
+    learner = build_learner(recipe, cpu, torch.float32, ranks, Display())
+    learner.micro_batch = int(sys.argv[2])
     learner.optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
     for start, stop in ((0, 4), (4, 7), (7, 8)):
-        train_share(learner, data, draw_epoch(8, 0, 0, False, cpu), start, stop, ranks)
+        train_share(learner, data, draw_epoch(8, recipe, 0, cpu), start, stop)
 if ranks.lead:
     torch.save(learner.network.state_dict(), sys.argv[1])
 """
 
 
-def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("micro_batch", ["4", "1"])
+def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path, micro_batch: str) -> None:
     """Steps on 4, 3 and 1 images: equal shares, unequal shares, a rank without one. Adam would hide a wrong scale."""
     program = tmp_path / "program.py"
     program.write_text(GRADIENT_PROGRAM)
     environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([sys.executable, program, "one.pt"], env=environ, check=True, timeout=120)
-    subprocess.run([sys.executable, *ranks, program, "two.pt"], env=environ, check=True, timeout=120)
+    subprocess.run([sys.executable, program, "one.pt", "4"], env=environ, check=True, timeout=120)
+    subprocess.run([sys.executable, *ranks, program, "two.pt", micro_batch], env=environ, check=True, timeout=120)
     one, two = (torch.load(name, weights_only=True) for name in ("one.pt", "two.pt"))
     for name in one:
         torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-5)
@@ -107,7 +115,7 @@ def test_an_error_on_two_ranks_is_said_once_without_torchruns_traceback(
 
 
 def test_a_killed_rank_ends_the_job_with_a_cause(npz: Path) -> None:
-    process = launched("--data", npz, "--epochs", "100000", "--out", "run")
+    process = launched("--data", npz, "--epochs", "1000", "--out", "run")
     assert process.stderr is not None
     while not process.stderr.readline().startswith("epoch 1/"):
         assert process.poll() is None
@@ -120,7 +128,7 @@ def test_a_killed_rank_ends_the_job_with_a_cause(npz: Path) -> None:
 
 
 def test_a_signal_saves_and_is_the_exit_code(npz: Path) -> None:
-    process = launched("--data", npz, "--epochs", "100000", "--out", "run")
+    process = launched("--data", npz, "--epochs", "1000", "--out", "run")
     assert process.stderr is not None
     while not process.stderr.readline().startswith("epoch 1/"):
         assert process.poll() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(asked)
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
         size = len(server.content)
-        if server.status != 200 or self.path != "/pub/cifar-10-python.tar.gz":
+        if server.status != 200 or not self.path.endswith("/pub/cifar-10-python.tar.gz"):
             self.send_error(server.status if server.status != 200 else 404)
             return
         if start >= size:
@@ -104,31 +105,35 @@ def test_cut_connections_are_continued_where_they_broke(server: Server, release:
     assert server.asked == [None, *(f"bytes={20_000 * n}-" for n in range(1, 6))]
 
 
-def test_part_of_an_earlier_run_is_continued(server: Server, release: Release, target: Path) -> None:
-    target.with_name(target.name + ".part").write_bytes(server.content[:1234])
+# Bytes of an earlier run's part: what it holds, what is asked of the server then.
+PARTS = {
+    "nothing": (lambda content: b"", [None]),
+    "a beginning": (lambda content: content[:1234], ["bytes=1234-"]),
+    "all of it": (lambda content: content, ["bytes=SIZE-"]),
+    "too much": (lambda content: content + b"?" * 7, ["bytes=SIZE+7-", None]),
+    "a beginning of another file": (lambda content: b"?" * 1234, ["bytes=1234-", None]),
+    "another file": (lambda content: content[:-1] + b"?", ["bytes=SIZE-", None]),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_part_of_an_earlier_run_is_continued_where_it_can_be(
+    part: str, server: Server, release: Release, target: Path
+) -> None:
+    make, asked = PARTS[part]
+    kept = make(server.content)
+    target.with_name(target.name + ".part").write_bytes(kept)
     download_archive(target, QUIET, release, server.url)
-    assert server.asked == ["bytes=1234-"]
     assert target.read_bytes() == server.content
-
-
-def test_complete_part_of_an_earlier_run_is_only_verified(server: Server, release: Release, target: Path) -> None:
-    target.with_name(target.name + ".part").write_bytes(server.content)
-    download_archive(target, QUIET, release, server.url)
-    assert len(server.asked) == 1
-    assert target.read_bytes() == server.content
-
-
-def test_part_longer_than_the_file_is_started_again(server: Server, release: Release, target: Path) -> None:
-    target.with_name(target.name + ".part").write_bytes(server.content + b"more")
-    download_archive(target, QUIET, release, server.url)
-    assert target.read_bytes() == server.content
+    assert server.asked == [one and re.sub(r"SIZE(\+7)?", str(len(kept)), one) for one in asked]
 
 
 def test_server_without_ranges_is_started_again(server: Server, release: Release, target: Path) -> None:
     server.ranges = False
-    target.with_name(target.name + ".part").write_bytes(server.content[:1234])
+    target.with_name(target.name + ".part").write_bytes(b"?" * (len(server.content) + 7))
     download_archive(target, QUIET, release, server.url)
     assert target.read_bytes() == server.content
+    assert len(server.asked) == 1
 
 
 def test_wrong_content_is_refused_and_not_kept(server: Server, release: Release, target: Path) -> None:
@@ -173,8 +178,45 @@ def test_no_space_is_said_before_the_download(
         free = 0
 
     monkeypatch.setattr("cifar10.download.shutil.disk_usage", lambda _: Full)
-    with pytest.raises(TrainerError, match="0 MiB free"):
+    with pytest.raises(TrainerError, match=f"{target}.part: .* MiB to come, 0 MiB free"):
         download_archive(target, QUIET, release, server.url)
+    assert target.with_name(target.name + ".part").stat().st_size == 0
+
+
+def test_disk_that_fills_meanwhile_is_said_and_the_part_is_continued(
+    server: Server, release: Release, target: Path
+) -> None:
+    """A limit on the size of files stands for the full disk: writes beyond it fail for real."""
+    part, (soft, hard) = target.with_name(target.name + ".part"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(TrainerError, match=f"cannot download to {part}: File too large") as caught:
+            download_archive(target, QUIET, release, server.url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "has room" in caught.value.next_step
+    size = part.stat().st_size
+    assert 0 < size <= 300_000
+    download_archive(target, QUIET, release, server.url)
+    assert server.asked == [None, f"bytes={size}-"]
+    assert target.read_bytes() == server.content
+
+
+def test_directory_that_cannot_be_written_is_named(server: Server, cli: Callable) -> None:
+    Path("data").mkdir(mode=0o500)
+    outcome = cli("train", "--device", "cpu", "--data", "data", "--mirror", server.url)
+    outcome.assert_failed(1, "data/cifar-10-python.tar.gz", "Permission denied", "--data")
+    assert server.asked == []
+
+
+def test_proxy_of_the_environment_is_used(
+    server: Server, release: Release, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server plays the proxy; the mirror's name resolves nowhere."""
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setattr("urllib.request._opener", None)  # made on first use, with the proxies of that time
+    download_archive(target, QUIET, release, "http://mirror.invalid/pub")
+    assert target.read_bytes() == server.content
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
@@ -182,6 +224,7 @@ def test_command_line_reports_a_server_error(status: int, server: Server, cli: C
     server.status = status
     outcome = cli("train", "--device", "cpu", "--data", tmp_path / "data", "--mirror", server.url, "--out", "run")
     outcome.assert_failed(1, str(status), server.url, "--mirror")
+    assert len(server.asked) == 1
     assert not Path("run").exists()
 
 
@@ -198,5 +241,6 @@ def test_mirror_is_a_directory_or_the_archive_itself(release: Release) -> None:
     assert archive_url(release, None) == release.url
     assert archive_url(release, "https://example.org/pub/") == "https://example.org/pub/cifar-10-python.tar.gz"
     assert archive_url(release, "https://example.org/a.tar.gz") == "https://example.org/a.tar.gz"
-    with pytest.raises(TrainerError, match="not an http"):
-        archive_url(release, "file:///etc/passwd")
+    for mirror in ("file:///etc/passwd", "example.org/pub"):
+        with pytest.raises(TrainerError, match=f"{mirror}.* not an http"):
+            archive_url(release, mirror)

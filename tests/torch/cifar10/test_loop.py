@@ -12,14 +12,17 @@ torch = pytest.importorskip("torch")
 from cifar10.batches import Resident, draw_epoch, move_to_device, take_batch
 from cifar10.data import Split
 from cifar10.distributed import Ranks
-from cifar10.loop import EpochState, Learner, build_learner, evaluate, train_epoch
-from cifar10.models import BUILDERS
-from cifar10.settings import DEFAULTS, Settings
+from cifar10.learner import Learner, build_learner
+from cifar10.loop import EpochState, evaluate, train_epoch
+from cifar10.models import build_model
+from cifar10.report import Display
+from cifar10.settings import MODELS, RECIPES, Recipe
 from torch import nn
 from torch.nn import functional
 
 CPU = torch.device("cpu")
-SETTINGS = Settings("simple", None, 1, 64, 1e-3)
+RECIPE = Recipe("simple", 1, 64, 1e-3)
+AUGMENTED = replace(RECIPE, flip="random", shift=4)
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def test_data(arrays: dict[str, Any]) -> Resident:
     return move_to_device(Split(arrays["x_test"], arrays["y_test"]), CPU)
 
 
-def learner(precision: torch.dtype = torch.float32, settings: Settings = SETTINGS) -> Learner:
-    return build_learner(settings, CPU, precision, Ranks())
+def learner(precision: torch.dtype = torch.float32, recipe: Recipe = RECIPE) -> Learner:
+    return build_learner(recipe, CPU, precision, Ranks(), Display())
 
 
 class Reference(nn.Module):
@@ -57,8 +60,8 @@ def never(_steps: int) -> bool:
 
 def test_an_epoch_equals_plain_pytorch(train_data: Resident) -> None:
     """Batches of 64 and a last one of 1, mean loss, Adam at 1e-3, float32."""
-    mine, order = learner(), draw_epoch(513, 0, 0, False, CPU)
-    torch.manual_seed(SETTINGS.seed)
+    mine, order = learner(), draw_epoch(513, RECIPE, 0, CPU)
+    torch.manual_seed(RECIPE.seed)
     plain = Reference()
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     total = 0.0
@@ -70,7 +73,7 @@ def test_an_epoch_equals_plain_pytorch(train_data: Resident) -> None:
         optimizer.step()
         total += loss.item() * len(labels)
     state = EpochState()
-    assert train_epoch(mine, train_data, order, 64, Ranks(), state, never)
+    assert train_epoch(mine, train_data, 0, order, state, never)
     assert state.loss_sum == pytest.approx(total, rel=1e-4)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(mine.network.state_dict()[name].contiguous(), value, atol=2e-4, rtol=0)
@@ -79,13 +82,13 @@ def test_an_epoch_equals_plain_pytorch(train_data: Resident) -> None:
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
 def test_every_precision_learns(precision: torch.dtype, train_data: Resident) -> None:
     """Float16 with its GradScaler runs here on the CPU in place of a GPU without bfloat16. 32 images are learnt."""
-    it = learner(precision)
+    it = learner(precision, replace(RECIPE, batch_size=32))
     data = replace(train_data, images=train_data.images[:32], labels=train_data.labels[:32])
     assert it.scaler.is_enabled() == (precision == torch.float16)
     losses = []
     for epoch in range(20):
         state = EpochState()
-        train_epoch(it, data, draw_epoch(32, 0, epoch, False, CPU), 32, Ranks(), state, never)
+        train_epoch(it, data, epoch, draw_epoch(32, RECIPE, epoch, CPU), state, never)
         losses.append(state.loss_sum / 32)
     assert losses[-1] < losses[0] / 2
     assert it.network.conv1.weight.dtype == torch.float32
@@ -93,8 +96,8 @@ def test_every_precision_learns(precision: torch.dtype, train_data: Resident) ->
 
 def test_evaluation_counts_every_image_once(test_data: Resident) -> None:
     it = learner()
-    loss, accuracy = evaluate(it, test_data, Ranks())
-    images, labels = take_batch(test_data, draw_epoch(201, 0, 0, False, CPU), slice(0, 201))
+    loss, accuracy = evaluate(it, test_data)
+    images, labels = take_batch(test_data, draw_epoch(201, RECIPE, 0, CPU), slice(0, 201))
     with torch.no_grad():
         logits = it.network.eval()(images)
     assert accuracy == pytest.approx((logits.argmax(1) == labels).sum().item() / 201, abs=1e-9)
@@ -103,15 +106,14 @@ def test_evaluation_counts_every_image_once(test_data: Resident) -> None:
 
 def test_ranks_together_evaluate_like_one(test_data: Resident) -> None:
     """Two ranks' shares, evaluated here one after the other without a process group, add up to the whole."""
-    it = learner()
-    whole = evaluate(it, test_data, Ranks())
-    shares = [evaluate(it, test_data, FakeRank(rank, 2)) for rank in range(2)]
+    whole = evaluate(learner(), test_data)
+    shares = []
+    for rank in range(2):
+        it = learner()
+        it.ranks = Ranks(rank, 2)
+        shares.append(evaluate(it, test_data))
     for number in range(2):
         assert sum(share[number] for share in shares) == pytest.approx(whole[number], rel=1e-6)
-
-
-class FakeRank(Ranks):
-    """A rank whose sums stay its own."""
 
 
 @pytest.fixture(autouse=True)
@@ -126,20 +128,22 @@ def test_no_step_waits_for_the_device(train_data: Resident, monkeypatch: pytest.
         original = getattr(torch.Tensor, name)
         counted = lambda self, *a, original=original, name=name: reads.append(name) or original(self, *a)  # noqa: E731
         monkeypatch.setattr(torch.Tensor, name, counted)
-    order = draw_epoch(513, 0, 0, True, CPU)
+    order = draw_epoch(513, AUGMENTED, 0, CPU)
     it = learner()
     reads.clear()
-    train_epoch(it, train_data, order, 64, Ranks(), EpochState(), never)
+    train_epoch(it, train_data, 0, order, EpochState(), never)
     assert reads == ["__float__"]
 
 
 def test_model_tables_agree() -> None:
     """The command line's models (settings.py, no torch) are the ones that can be built."""
-    assert set(DEFAULTS) == set(BUILDERS)
+    assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
+    for recipe in RECIPES.values():
+        assert build_model(recipe, CPU)(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
 def test_weights_depend_on_the_seed_only() -> None:
     same = [learner().network.conv1.weight for _ in range(2)]
-    other = learner(settings=Settings("simple", None, 1, 64, 1e-3, seed=1)).network.conv1.weight
+    other = learner(recipe=replace(RECIPE, seed=1)).network.conv1.weight
     assert torch.equal(*same)
     assert not torch.equal(same[0], other)

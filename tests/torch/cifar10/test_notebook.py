@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,18 @@ def test_it_trains_and_draws_from_the_first_cell_to_the_last(notebook: Any, npz:
     assert printed["summary"].startswith(f"{accuracy:.1%} of the test images right")
 
 
+def test_the_fast_model_is_a_line_away(notebook: Any, npz: Path, tmp_path: Path) -> None:
+    """Its line without the #, for one epoch."""
+    (tmp_path / "cifar10.npz").symlink_to(npz)
+    (cell,) = [cell for cell in notebook.cells if cell.id == "data"]
+    offered = '# options = ["--model", "fast"]'
+    assert offered in cell.source
+    cell.source = cell.source.replace(offered, 'options = ["--model", "fast", "--epochs", "1"]')
+    assert "of the test images right (CIFAR-10), after 1 epochs" in run(notebook, tmp_path)["summary"]
+    (manifest,) = (tmp_path / "runs").glob("*-fast/run.json")
+    assert json.loads(manifest.read_text())["recipe"]["model"] == "fast"
+
+
 def test_without_data_and_network_it_says_that_the_images_are_invented(
     notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,4 +87,4 @@ def test_data_that_was_named_but_is_broken_is_an_error_with_its_next_step(
     with pytest.raises(nbclient.exceptions.CellExecutionError) as failed:
         run(notebook, tmp_path)
     assert "broken.npz: is not a readable .npz file" in str(failed.value)
-    assert "next: replace that file" in str(failed.value)
+    assert "next: correct it" in str(failed.value)

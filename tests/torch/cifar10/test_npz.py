@@ -12,17 +12,17 @@ pytest.importorskip("torch")
 import numpy as np
 from cifar10.data import read_npz
 
+from tests.torch.cifar10.loading import assert_same, load
+
 
 def test_arrays_are_read_unchanged(npz: Path, arrays: dict[str, Any]) -> None:
-    data = read_npz(npz)
-    np.testing.assert_array_equal(data.train.images, arrays["x_train"])
-    np.testing.assert_array_equal(data.test.labels, arrays["y_test"])
+    assert_same(load(npz), arrays)
 
 
-def test_a_directory_with_cifar10_npz_is_a_data_set(cli: Callable, npz: Path, tmp_path: Path) -> None:
+def test_a_directory_with_cifar10_npz_is_a_data_set(npz: Path, arrays: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cifar10.npz").symlink_to(npz)
-    assert cli("train", "--data", tmp_path / "data", "--epochs", "1", "--device", "cpu", "--out", "run").code == 0
+    assert_same(load(tmp_path / "data"), arrays)
 
 
 def change(**changes: Callable[[Any], Any]) -> Callable[[dict[str, Any], Path], None]:
@@ -52,6 +52,15 @@ def save_one_array(arrays: dict[str, Any], path: Path) -> None:
         np.save(file, arrays["x_train"])
 
 
+def make_directory(_: dict[str, Any], path: Path) -> None:
+    path.mkdir()
+
+
+def forbid(arrays: dict[str, Any], path: Path) -> None:
+    np.savez(path, **arrays)
+    path.chmod(0)
+
+
 def label_set_to(value: int) -> Callable[[Any], Any]:
     return lambda labels: np.concatenate([labels[:-1].astype(np.int64), [value]])
 
@@ -61,16 +70,19 @@ BAD = {
     "truncated": (truncate, "not a readable"),
     "no npz at all": (lambda _, path: path.write_text("hello"), "not a readable"),
     "empty file": (lambda _, path: path.write_bytes(b""), "not a readable"),
-    "missing file": (lambda _, path: None, "no such file"),
-    "single array": (save_one_array, "not an .npz archive"),
-    "missing key": (change(y_test=lambda _: None), "no array y_test"),
+    "missing file": (lambda _, path: None, "No such file"),
+    "directory": (make_directory, "Is a directory"),
+    "no permission": (forbid, "Permission denied"),
+    "single array": (save_one_array, "not a readable"),
+    "missing key": (change(y_test=lambda _: None), "x_train, y_train, x_test"),
     "wrong shape": (change(x_train=lambda x: x.transpose(0, 3, 1, 2)), "(513, 3, 32, 32)"),
     "flat images": (change(x_test=lambda x: x.reshape(len(x), -1)), "(201, 3072)"),
     "float images": (change(x_train=lambda x: x / np.float32(255)), "float32"),
+    "NaN": (change(x_test=lambda x: np.full(x.shape, np.nan)), "float64"),
     "float labels": (change(y_train=lambda y: y.astype(np.float64)), "float64"),
-    "label 10": (change(y_train=label_set_to(10)), "to 10"),
-    "label 256": (change(y_train=label_set_to(256)), "to 256"),
-    "label -1": (change(y_test=label_set_to(-1)), "-1"),
+    "label 10": (change(y_train=label_set_to(10)), "label [10]"),
+    "label 256": (change(y_train=label_set_to(256)), "label [256]"),
+    "label -1": (change(y_test=label_set_to(-1)), "label [-1]"),
     "labels missing": (change(y_test=lambda y: y[:-1]), "(200,)"),
     "no images": (change(x_train=lambda x: x[:0], y_train=lambda y: y[:0]), "no images"),
     "objects": (change(y_train=lambda y: y.astype(object)), "not a readable"),

@@ -7,8 +7,11 @@ import csv
 import json
 import os
 import pickle
+import random
 import resource
 import signal
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +22,9 @@ from cifar10 import checkpoint as checkpoint_module
 from cifar10 import files, loop
 from cifar10.checkpoint import load_checkpoint
 from cifar10.distributed import Ranks
-from cifar10.settings import Settings
+from cifar10.learner import build_learner
+from cifar10.report import Display
+from cifar10.settings import Recipe
 from safetensors.torch import load_file
 
 
@@ -41,7 +46,7 @@ def tensors(out: str) -> dict[str, torch.Tensor]:
 
 def curve(out: str) -> list[dict[str, str]]:
     rows = csv.DictReader(Path(out, "metrics.csv").read_text().splitlines())
-    return [{key: row[key] for key in row if key not in ("seconds", "images_per_second")} for row in rows]
+    return [{key: row[key] for key in row if "second" not in key} for row in rows]
 
 
 def assert_same_run(one: str, other: str) -> None:
@@ -122,11 +127,18 @@ def test_a_run_is_not_overwritten(train: Callable) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [("--batch-size", "32"), ("--seed", "1"), ("--learning-rate", "0.1"), ("--synthetic",)]
+    ("change", "word"),
+    [
+        (("--batch-size", "32"), "batch-size 64 (now 32)"),
+        (("--seed", "1"), "seed 0 (now 1)"),
+        (("--learning-rate", "0.1"), "learning-rate 0.001 (now 0.1)"),
+        (("--model", "fast"), "model simple (now fast)"),
+        (("--synthetic",), "data "),
+    ],
 )
-def test_resume_with_another_curve_is_refused(change: tuple[str, ...], train: Callable) -> None:
+def test_resume_with_another_curve_is_refused(change: tuple[str, ...], word: str, train: Callable) -> None:
     train("run", 1)
-    train("run", 2, "--resume", "auto", *change).assert_failed(2, change[0].lstrip("-"), "another --out")
+    train("run", 2, "--resume", "auto", *change).assert_failed(2, word, "another --out")
 
 
 def test_bit_flip_is_refused_with_both_hashes(train: Callable) -> None:
@@ -190,12 +202,41 @@ def test_crash_at_any_write_keeps_a_whole_checkpoint(
     assert len(curve("run")) == 2
 
 
+def test_fifty_kills_lose_no_more_than_the_running_epoch(train: Callable) -> None:
+    """Processes that train without end are killed with SIGKILL at random moments; each goes on from the last one's."""
+    train("first", 1)  # what the children would each have to load and to generate
+    moments, epochs = random.Random(0), [0]
+    for _ in range(50):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            # The line that closes an epoch is written before its checkpoint.
+            sys.stderr = os.fdopen(writer, "w")
+            train("run", 1000, "--resume", "auto")
+            os._exit(1)
+        os.close(writer)
+        with os.fdopen(reader) as lines:
+            for line in lines:
+                if line.startswith("epoch"):
+                    break
+            time.sleep(moments.uniform(0, 0.2))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            told = [int(line.split()[1].split("/")[0]) for line in (line, *lines) if line.startswith("epoch")]
+        checkpoint = load_checkpoint(Path("run"))
+        done = checkpoint.position.epoch if checkpoint else 0
+        assert done >= max(told) - 1 and done >= epochs[-1]
+        epochs.append(done)
+    assert epochs[-1] >= 25
+    assert len(list(Path("run").glob("checkpoint-*.safetensors"))) <= 2
+
+
 def test_random_state_is_restored(tmp_path: Path) -> None:
     """No model here draws random numbers while it trains, but one with dropout would."""
-    settings = Settings("simple", None, 1, 64, 1e-3)
-    learners = [loop.build_learner(settings, torch.device("cpu"), torch.float32, Ranks()) for _ in range(2)]
+    recipe, cpu = Recipe("simple", 1, 64, 1e-3), torch.device("cpu")
+    learners = [build_learner(recipe, cpu, torch.float32, Ranks(), Display()) for _ in range(2)]
     torch.rand(5)
-    checkpoint_module.save_checkpoint(tmp_path, learners[0], checkpoint_module.Position(), {})
+    checkpoint_module.save_checkpoint(tmp_path, learners[0], checkpoint_module.Position(), "")
     expected = torch.rand(5)
     checkpoint_module.restore(load_checkpoint(tmp_path), learners[1])
     assert torch.equal(torch.rand(5), expected)

@@ -1,0 +1,169 @@
+# ruff: noqa: E402 - importorskip comes first: without torch these tests are skipped, not broken
+"""Out of memory: the same batch and curve in smaller pieces, a container's limit kept, batch sizes measured."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from cifar10 import loop, memory
+from cifar10.batches import Resident, draw_epoch, move_to_device
+from cifar10.data import Split
+from cifar10.distributed import Ranks
+from cifar10.errors import TrainerError
+from cifar10.learner import Learner, build_learner
+from cifar10.limits import available_memory
+from cifar10.report import Display
+from cifar10.settings import Recipe
+
+CPU = torch.device("cpu")
+RECIPE = Recipe("simple", 1, 64, 1e-3)
+GIB = 1 << 30
+
+
+@pytest.fixture
+def data(arrays: dict[str, Any]) -> Resident:
+    return move_to_device(Split(arrays["x_train"], arrays["y_train"]), CPU)
+
+
+def learner(**changes: Any) -> Learner:
+    return build_learner(replace(RECIPE, **changes), CPU, torch.float32, Ranks(), Display())
+
+
+def exhausted(limit: int, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The learner's forward pass on a GPU, simulated, that has memory for `limit` images only."""
+
+    def logits(self: Learner, forward: Any, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > limit and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return original(self, forward, images)
+
+    return logits
+
+
+def losses(out: str) -> list[float]:
+    return [float(row["train_loss"]) for row in csv.DictReader(Path(out, "metrics.csv").open())]
+
+
+def test_a_batch_that_does_not_fit_is_trained_in_pieces_with_the_same_curve(
+    cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ("train", "--data", npz, "--device", "cpu", "--epochs", "2", "--precision", "float32", "--no-plots")
+    assert cli(*common, "--out", "whole").code == 0
+    monkeypatch.setattr(Learner, "logits", exhausted(45, Learner.logits))
+    outcome = cli(*common, "--out", "pieces")
+    assert outcome.code == 0
+    said = [line for line in outcome.stderr.splitlines() if "out of memory" in line]
+    assert said == ["out of memory with 64 images at once: going on with 32, same batch"]
+    assert losses("pieces") == pytest.approx(losses("whole"), rel=1e-3)
+
+
+def test_one_image_that_does_not_fit_ends_in_two_lines(
+    cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learner, "logits", exhausted(0, Learner.logits))
+    monkeypatch.setattr("cifar10.train.prepare_step", lambda *_: 0.0)
+    outcome = cli("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--out", "run")
+    outcome.assert_failed(1, "out of memory with 1 images", "nvidia-smi", "--batch-size")
+
+
+def test_on_several_ranks_nobody_waits_for_the_one_without_memory() -> None:
+    it = learner()
+    it.ranks = Ranks(0, 2)
+    with pytest.raises(TrainerError, match="out of memory with 64 images"):
+        memory.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
+
+
+@pytest.mark.parametrize("model", ["simple", "fast"])
+def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(model: str, data: Resident) -> None:
+    it = learner(model=model, widths=(32, 128, 128), batch_size=256)
+    need = memory.step_bytes(it, data) * 256
+    with torch.profiler.profile(profile_memory=True) as profile:
+        memory.rehearse(it, data, 256)
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    peak = max(itertools.accumulate(event.nbytes() for event in events))
+    assert peak < need < 3 * peak
+
+
+def test_a_cpu_computes_no_more_at_once_than_its_memory_allows(data: Resident, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = learner(batch_size=512)
+    need = memory.step_bytes(it, data)
+    monkeypatch.setattr(memory, "available_memory", lambda: int(need * 100 / memory.USABLE))
+    memory.prepare_step(it, data)
+    assert it.micro_batch == 64
+    state = loop.EpochState()
+    assert loop.train_epoch(it, data, 0, draw_epoch(513, it.recipe, 0, CPU), state, lambda _: False)
+    assert state.step == 2
+
+
+def test_preparing_leaves_no_trace(data: Resident) -> None:
+    it = learner(model="fast", widths=(24, 24, 24))
+    before = {name: value.clone() for name, value in it.network.state_dict().items()}
+    random = torch.get_rng_state()
+    memory.prepare_step(it, data)
+    memory.rehearse(it, data, 64)
+    assert all(torch.equal(before[name], value) for name, value in it.network.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(parameter.grad is None for parameter in it.network.parameters())
+
+
+def test_find_batch_measures_and_trains_nothing(cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 256 << 20)
+    outcome = cli("train", "--data", npz, "--device", "cpu", "--find-batch")
+    assert outcome.code == 0
+    sizes = [row["batch_size"] for row in outcome.result["batches"]]
+    assert sizes == [32 * 2**step for step in range(len(sizes))] and len(sizes) > 1
+    assert outcome.result["largest"] == sizes[-1] and outcome.result["fastest"] in sizes
+    assert all(row["memory_bytes"] < 256 << 20 for row in outcome.result["batches"])
+    assert not Path("runs").exists()
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+MACHINE = {"proc/meminfo": f"MemTotal: {64 << 20} kB\nMemAvailable: {8 << 20} kB\n"}
+GROUP = {"proc/self/cgroup": "0::/a/b\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (MACHINE, 8 * GIB),
+        (MACHINE | GROUP | {"sys/fs/cgroup/a/memory.max": "max"}, 8 * GIB),
+        (
+            MACHINE
+            | GROUP
+            | {
+                "sys/fs/cgroup/a/memory.max": str(3 * GIB),
+                "sys/fs/cgroup/a/memory.current": str(2 * GIB),
+                "sys/fs/cgroup/a/memory.stat": f"anon 5\ninactive_file {GIB}\n",
+            },
+            2 * GIB,
+        ),
+        (MACHINE | {"sys/fs/cgroup/memory.max": str(GIB), "sys/fs/cgroup/memory.current": str(2 * GIB)}, 0),
+        (
+            MACHINE
+            | {
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": str(4 * GIB),
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": str(GIB),
+            },
+            3 * GIB,
+        ),
+    ],
+)
+def test_the_least_of_what_machine_and_control_groups_have_left_is_available(
+    files: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    assert available_memory(write(tmp_path, files)) == expected
