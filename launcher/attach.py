@@ -10,6 +10,7 @@ from launcher.errors import GpuTakenError, NotReadyError
 
 VENDOR = "nvidia.com/gpu"
 EVERY = "all"
+CDI_GENERATE = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
 # UUID, index or "all" -> the environments that hold it; several where they share it.
 Holders = Mapping[str, Sequence[str]]
 
@@ -67,6 +68,12 @@ def attachments(
         ways.append(Attachment("cdi", cdi))
     if "nvidia" in info.runtimes:
         ways += [Attachment("device-request", tuple(gpus)), Attachment("runtime", tuple(gpus))]
+    if not ways and info.podman:
+        raise NotReadyError(
+            "Podman cannot pass GPUs through: no CDI spec names them",
+            ("Run: " if info.local else "On the engine's machine, run: ") + CDI_GENERATE,
+            cause_id="container-no-gpu-runtime",
+        )
     if not ways:
         raise NotReadyError(
             "the engine cannot pass GPUs through: the NVIDIA Container Toolkit is not installed or not configured",

@@ -1,4 +1,4 @@
-"""The Engine over the Docker SDK, which only this module, docker_storage.py and docker_connection.py import."""
+"""The Engine over the Docker SDK, which only the modules named docker_... import."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import docker
 
-from launcher.container_config import container_config
 from launcher.container_copy import copied_config
 from launcher.docker_connection import absent_is_fine, tls_config, translated
+from launcher.docker_creation import create_container
 from launcher.docker_storage import DockerStorage
 from launcher.endpoint import Endpoint
 from launcher.engine import Container, ContainerPlan, EngineInfo, ExecResult, Image, Volume
 from launcher.engine_rows import engine_info, inspected_container, listed_container
-from launcher.errors import ConflictError
+from launcher.errors import NotReadyError
 from launcher.interrupt import uninterrupted
 
 TIMEOUT_SECONDS = 30
@@ -73,21 +73,17 @@ class DockerEngine(DockerStorage):
         return inspected_container(raw)
 
     def create(self, plan: ContainerPlan) -> str:
+        info = self.info()
         with self._translated():
-            try:
-                created = self._client.create_container_from_config(  # type: ignore[no-untyped-call]
-                    container_config(plan), name=plan.name
-                )
-            except docker.errors.APIError as error:
-                if error.status_code == 409:
-                    raise ConflictError(
-                        f"a container named {plan.name} exists already",
-                        f"See it with: docker ps -a --filter name={plan.name}",
-                    ) from None
-                raise
-        return str(created["Id"])
+            return create_container(self._client, plan, info)
 
     def recreate(self, name: str) -> None:
+        if self.info().podman:
+            # Its inspection names device nodes, not the CDI devices that they came from.
+            raise NotReadyError(
+                "Podman does not say how a container got its GPUs, so it cannot be made anew as it was",
+                "Make it anew with the flags it had, its home is kept: launcher down, then launcher up",
+            )
         with self._translated():
             raw = self._client.inspect_container(name)
             config = copied_config(raw, self.image(raw["Config"]["Image"]))

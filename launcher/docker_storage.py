@@ -60,7 +60,7 @@ class DockerStorage:
                 self._address("/images/get"), params={"names": list(references)}, stream=True, timeout=LONG_SECONDS
             )
             with answer:
-                _raise_for_status(answer)
+                raise_for_status(answer)
                 yield from answer.iter_content(CHUNK_BYTES)
 
     def load_images(self, archive: Iterable[bytes]) -> None:
@@ -73,7 +73,7 @@ class DockerStorage:
                 timeout=LONG_SECONDS,
             )
             with answer:
-                _raise_for_status(answer)
+                raise_for_status(answer)
                 for line in answer.iter_lines():
                     # An engine that fails midway has said 200 already.
                     if line and (said := json.loads(line)).get("error"):
@@ -87,7 +87,7 @@ class DockerStorage:
     def prune_build_cache(self) -> int:
         with self._translated():
             answer = self._client.post(self._address("/build/prune"), params={"all": 1}, timeout=LONG_SECONDS)
-            _raise_for_status(answer)
+            raise_for_status(answer)
             return int(answer.json().get("SpaceReclaimed", 0))
 
     def list_networks(self, label: str) -> list[Network]:
@@ -110,7 +110,7 @@ class DockerStorage:
             with self._client.get(
                 self._archive_of(container), params={"path": path}, stream=True, timeout=60
             ) as answer:
-                _raise_for_status(answer)
+                raise_for_status(answer)
         except docker.errors.APIError as error:
             if error.status_code != requests.codes.not_found and "not a directory" not in str(error.explanation):
                 raise
@@ -121,14 +121,14 @@ class DockerStorage:
                 self._archive_of(container), params={"path": path}, stream=True, timeout=LONG_SECONDS
             )
             with answer:
-                _raise_for_status(answer)
+                raise_for_status(answer)
                 yield from answer.iter_content(CHUNK_BYTES)
 
     def put_tree(self, container: str, directory: str, tar: Iterable[bytes]) -> None:
         with self._interruptible():
             params = {"path": directory, "noOverwriteDirNonDir": "true"}
             answer = self._client.put(self._archive_of(container), params=params, data=iter(tar), timeout=LONG_SECONDS)
-            _raise_for_status(answer)
+            raise_for_status(answer)
 
     def _archive_of(self, container: str) -> str:
         return self._address(f"/containers/{quote(container, safe='')}/archive")
@@ -137,7 +137,8 @@ class DockerStorage:
         return f"{self._client.base_url}/v{self._client.api_version}{path}"
 
 
-def _raise_for_status(answer: requests.Response) -> None:
+def raise_for_status(answer: requests.Response) -> None:
+    """Raises the SDK's APIError, with the engine's words, for an answer that is a refusal."""
     try:
         answer.raise_for_status()
     except requests.HTTPError as error:
@@ -146,7 +147,9 @@ def _raise_for_status(answer: requests.Response) -> None:
 
 
 def _stored_image(row: Mapping[str, Any], shared: int, containers: int) -> StoredImage:
-    named = tuple(name for name in row.get("RepoTags") or () if name != "<none>:<none>")
+    tags = [name for name in row.get("RepoTags") or () if name != "<none>:<none>"]
+    # Podman's registry of what no registry has.
+    named = tuple(name.removeprefix("localhost/") for name in tags)
     size = int(row["Size"])
     return StoredImage(row["Id"], named, row.get("Labels") or {}, size, max(size - shared, 0), containers)
 

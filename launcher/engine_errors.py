@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from envcheck.explain import explain_text
+from launcher import podman_socket
 from launcher.errors import ConflictError, LauncherError, NotReadyError, RlimitRefusedError, TimedOutError
 
 UNREACHABLE = "docker-daemon-unreachable"
@@ -25,6 +26,7 @@ class Said:
 
 
 SETUP = "Run: launcher setup   (it installs and configures the NVIDIA Container Toolkit)"
+JOIN_GROUP = "Ask an administrator to add you to the group docker, then log in again."
 START = "Start it (sudo systemctl start docker), or set one up: launcher setup"
 # Where envcheck's catalogue, which does not know that a launcher asked, would say less. By cause id.
 CAUSES = {
@@ -56,7 +58,7 @@ CAUSES = {
     "docker-permission-denied": Said(
         NotReadyError,
         "you may not use the Docker engine's socket",
-        "Ask an administrator to add you to the group docker, then log in again.",
+        JOIN_GROUP,
     ),
 }
 # Messages that show no fault of the environment, and the different ways in which an engine cannot be reached.
@@ -166,10 +168,15 @@ def known_error(message: str, where: str = "", answered: bool = False) -> Launch
 
 def _error(said: Said, cause_id: str | None, where: str) -> LauncherError:
     at = f" at {where}" if where and cause_id in (UNREACHABLE, "docker-permission-denied") else ""
-    next_step = said.next_step
+    cause, next_step = said.cause, said.next_step
     if said.next_step is START and where and not where.startswith("unix://"):
         next_step = "See whether it runs and can be reached from here, or use another: unset DOCKER_HOST DOCKER_CONTEXT"
-    return said.error(said.cause + at, next_step, cause_id=cause_id)
+    elif podman_socket.is_podman_socket(where):
+        cause = cause.replace("Docker", "Podman")
+        next_step = {START: podman_socket.START, JOIN_GROUP: f"Use your own: {podman_socket.USE_OWN}"}.get(
+            next_step, next_step.replace("docker ", "podman ")
+        )
+    return said.error(cause + at, next_step, cause_id=cause_id)
 
 
 def engine_error(message: str, where: str = "", answered: bool = False) -> LauncherError:

@@ -11,6 +11,8 @@ from launcher.engine import Container, EngineInfo
 
 # What an engine without the cgroup controller (rootless without delegation) ignores, but for a warning.
 LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
+# Where Podman looks, which it does not say: https://github.com/cncf-tags/container-device-interface
+PODMAN_CDI_DIRECTORIES = ("/etc/cdi", "/var/run/cdi")
 
 
 def listed_container(row: Mapping[str, Any]) -> Container:
@@ -63,20 +65,22 @@ def _health_in(status: str) -> str:
 
 def engine_info(raw: Mapping[str, Any], local: bool) -> EngineInfo:
     """What `GET /info` says of the engine; `local` where its directories can be read here."""
-    directories = tuple(raw.get("CDISpecDirs") or ())
+    podman = "BuildahVersion" in raw
+    directories = PODMAN_CDI_DIRECTORIES if podman else tuple(raw.get("CDISpecDirs") or ())
     discovered = tuple(d["ID"] for d in raw.get("DiscoveredDevices") or () if d.get("Source") == "cdi")
     # Engines before 28.2 name the directories but not the devices; a local one's can be read here.
     devices = discovered or (cdi_devices(directories) if local else ())
     return EngineInfo(
         version=raw.get("ServerVersion", ""),
-        id=raw.get("ID", ""),
-        runtimes=tuple(raw.get("Runtimes") or ()),
+        # Podman makes up another one each time, and lists runtimes that it would know, whether they are there or not.
+        id="" if podman else raw.get("ID", ""),
+        runtimes=() if podman else tuple(raw.get("Runtimes") or ()),
         cdi_directories=directories,
         cdi_devices=devices,
         memory_bytes=raw.get("MemTotal", 0),
         # Podman says so in fields of its own: https://docs.podman.io/en/latest/_static/api.html
         rootless=bool(raw.get("Rootless")) or any("rootless" in o for o in raw.get("SecurityOptions") or ()),
-        podman="BuildahVersion" in raw,
+        podman=podman,
         processors=raw.get("NCPU", 0),
         unlimited=tuple(limit for limit, field in LIMITS.items() if raw.get(field) is False),
         local=local,

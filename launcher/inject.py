@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+END_BYTES = 2 * tarfile.BLOCKSIZE
+
 
 @dataclass(frozen=True, slots=True)
 class InjectedFile:
@@ -30,7 +32,9 @@ def archive(files: Mapping[str, InjectedFile], uid: int, gid: int, directory_mod
             entry = _owned(tarfile.TarInfo(name), uid, gid, file.mode, tarfile.REGTYPE)
             entry.size = len(file.content)
             tar.addfile(entry, io.BytesIO(file.content))
-    return buffer.getvalue()
+        size = buffer.tell()
+    # Without the rest of tarfile's padding, on which Podman may fail: https://github.com/containers/buildah/issues/6573
+    return buffer.getvalue()[: size + END_BYTES]
 
 
 def _owned(entry: tarfile.TarInfo, uid: int, gid: int, mode: int, kind: bytes) -> tarfile.TarInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from launcher.context import Context
@@ -58,6 +59,9 @@ def caller(context: Context, request: UpRequest, info: EngineInfo) -> tuple[Call
         if found.is_root:
             owner = context.remote.paths((str(request.project),))[0]
             found = Caller(owner.uid, owner.gid, (), found.home)
+    if info.rootless and info.podman:
+        # The one uid of outside is given the caller's number inside; other groups of theirs cannot be.
+        return replace(found, groups=()), None
     if info.rootless and not found.is_root:
         # Uid 0 inside is the caller outside, and any other uid is one of the caller's subordinate ones.
         return Caller(0, 0, (), found.home), "The engine is rootless: uid 0 in the container is you outside."

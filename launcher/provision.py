@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from launcher import labels
 from launcher.access.jupyter import new_token
@@ -105,7 +106,8 @@ def _first_accepted(work: _Work, plans: Sequence[tuple[ContainerPlan, Device]]) 
 
 def _with_accepted_limits(work: _Work, plan: ContainerPlan, device: Device) -> ContainerPlan:
     """Leave the memlock limit alone on an engine that may not raise it; remembered, or each start fails once."""
-    engine_id = work.context.engine.info().id.replace(":", "") or "engine"
+    endpoint = sha256(work.context.endpoint.url.encode()).hexdigest()[:16]
+    engine_id = work.context.engine.info().id.replace(":", "") or endpoint
     refused = work.context.state.subdirectory("engines") / f"{engine_id}.no-memlock"
     if not refused.exists():
         try:

@@ -97,7 +97,8 @@ def require_lock(stack: Stack) -> None:
 
 def require_disk(stack: Stack, client: BuildClient) -> None:
     """Raise NotReadyError when the local engine's disk cannot hold a build; a remote engine's cannot be seen."""
-    root = Path(_output(client, "info", "--format", "{{.DockerRootDir}}") or "/var/lib/docker")
+    field, usual = ("Store.GraphRoot", "/") if client.podman else ("DockerRootDir", "/var/lib/docker")
+    root = Path(_output(client, "info", "--format", f"{{{{.{field}}}}}") or usual)
     host = client.docker_host or os.environ.get("DOCKER_HOST", "")
     if (host and not host.startswith("unix://")) or not root.exists():
         return
@@ -135,6 +136,7 @@ def _build(
     view = BuildProgress(progress, f"Building {target}")
     with tempfile.TemporaryDirectory(prefix="gpu-launcher-build-") as name:
         context = stage_context(stack, Path(name, "context"))
+        client.adapt(context / "images/Dockerfile")
         secrets = secret_files(mirrors, stack.debian, Path(name))
         arguments = build_command(stack, target, source, root, mirrors, secrets, context)
         done = run_streaming(client.command(*arguments), view.line, environment=client.environment())
@@ -147,7 +149,8 @@ def inspect_image(client: BuildClient, reference: str) -> tuple[str, str]:
     template = '{{.Id}} {{index .Config.Labels "gpu-launcher.source"}}'
     text = _output(client, "image", "inspect", "--format", template, reference)
     identifier, _, source = text.partition(" ")
-    return identifier, source.strip()
+    # The podman command leaves out what its engine says.
+    return f"sha256:{identifier.removeprefix('sha256:')}" if identifier else "", source.strip()
 
 
 def _output(client: BuildClient, *arguments: str) -> str:

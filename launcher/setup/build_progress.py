@@ -1,4 +1,4 @@
-"""BuildKit's plain progress, turned into short lines: which step, how far, for how long."""
+"""BuildKit's plain progress, or Podman's, turned into short lines: which step, how far, for how long."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from launcher.progress import Progress
 
 STEP = re.compile(r"^#(\d+) \[(?:([\w-]+) +)?(?:(\d+/\d+)|[^\]]*)\] (.+)$")
 OUTPUT = re.compile(r"^#(\d+) (?:\d+\.\d+ )?(.+)$")
+PODMAN_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP (\d+/\d+): (.+)$")
 ENDED = re.compile(r"^#(\d+) (?:DONE|CACHED|ERROR|CANCELED)\b")
 DOWNLOAD = re.compile(r"^Downloading (\S+) \(([\d.]+)(KiB|MiB|GiB)\)")
 DOWNLOADED = re.compile(r"^Downloaded (\S+)|^ Downloaded (\S+)")
@@ -27,7 +28,7 @@ WORDS = (
 
 @dataclass(slots=True)
 class BuildProgress:
-    """Feed it BuildKit's lines; it reports a change of step at once and the same step every ten seconds."""
+    """Feed it the builder's lines; it reports a change of step at once and the same step every ten seconds."""
 
     progress: Progress
     title: str
@@ -63,6 +64,10 @@ class BuildProgress:
             number, output = match.groups()
             self.current = self.steps.get(number, "writing the image" if "exporting" in output else self.current)
             self._read_output(output)
+        elif match := PODMAN_STEP.match(text):
+            self.current = describe(None, *match.groups())
+        else:
+            self._read_output(text)
 
     def _read_output(self, output: str) -> None:
         if match := DOWNLOAD.match(output):

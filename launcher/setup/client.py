@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.endpoint import resolve_endpoint
 from launcher.errors import NotReadyError
+from launcher.setup.probe import ask_engine
 
 KNOWN_PLACES = ("/usr/bin/docker", "/usr/local/bin/docker", "/usr/libexec/docker/docker")
 TRIAL_SECONDS = 60
@@ -23,6 +25,11 @@ NEXT_STEP = (
     "docker-buildx-plugin (Docker's own packages) or docker.io (Debian 12)"
 )
 
+PODMAN_NEXT_STEP = (
+    "install it (apt-get install podman), or bring the images from a machine with Docker: launcher bundle save FILE "
+    "there, launcher bundle load FILE here"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildClient:
@@ -31,14 +38,28 @@ class BuildClient:
     path: str
     docker_host: str | None
     tls: tuple[str, ...] = ()
+    podman: bool = False
 
     def command(self, *arguments: str) -> list[str]:
         """argv for this client and engine."""
+        if self.podman:
+            return [self.path, "--remote", *(["--url", self.docker_host] if self.docker_host else []), *arguments]
         host = ["--host", self.docker_host] if self.docker_host else []
         return [self.path, *host, *self.tls, *arguments]
 
+    def adapt(self, dockerfile: Path) -> None:
+        """Take out of a staged Dockerfile what this builder cannot do.
+
+        Podman 4.3 may wait for a cache's lock for ever: https://github.com/containers/buildah/issues/4342
+        """
+        if self.podman:
+            text = dockerfile.read_text(encoding="utf-8")
+            dockerfile.write_text(text.replace(",sharing=locked", ""), encoding="utf-8")
+
     def environment(self) -> dict[str, str]:
-        """The caller's environment with BuildKit switched on."""
+        """The caller's environment with BuildKit switched on, and for Podman a format that keeps the health check."""
+        if self.podman:
+            return {**os.environ, "BUILDAH_FORMAT": "docker"}
         return {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "DOCKER_CLI_HINTS": "false"}
 
 
@@ -47,8 +68,12 @@ def find_client(
 ) -> BuildClient:
     """The first candidate that builds a file of two lines with BuildKit.
 
-    Raises NotReadyError naming what each candidate said.
+    On Podman, which does not speak BuildKit's protocol, it is the podman command, whose own builder knows the same
+    mounts. Raises NotReadyError naming what each candidate said.
     """
+    url = docker_host or resolve_endpoint(os.environ).url
+    if is_podman(url):
+        return _podman_client(url)
     refusals = []
     for path in candidate_paths(os.environ) if candidates is None else candidates:
         client = BuildClient(path, docker_host, tls)
@@ -58,6 +83,22 @@ def find_client(
         refusals.append(f"{path}: {refusal}")
     cause = "no docker command line here can build images" if refusals else "there is no docker command line here"
     raise NotReadyError(f"{cause}{': ' if refusals else ''}{'; '.join(refusals)}", NEXT_STEP)
+
+
+def is_podman(url: str) -> bool:
+    """Whether Podman answers there: https://docs.podman.io/en/latest/_static/api.html (SystemVersion)"""
+    body = ask_engine(url, "/version").body
+    components = body.get("Components") if isinstance(body, dict) else None
+    return any(component.get("Name") == "Podman Engine" for component in components or ())
+
+
+def _podman_client(url: str) -> BuildClient:
+    path = shutil.which("podman")
+    client = BuildClient(path or "podman", url, podman=True)
+    refusal = _trial(client) if path else "the podman command is not on this machine"
+    if refusal is not None:
+        raise NotReadyError(f"no image can be built on Podman: {refusal}", PODMAN_NEXT_STEP)
+    return client
 
 
 def candidate_paths(environ: Mapping[str, str]) -> list[str]:

@@ -52,6 +52,7 @@ def build_layer(
     view = BuildProgress(progress, "Packages")
     with progress.phase("packages"), tempfile.TemporaryDirectory(prefix="gpu-launcher-layer-") as name:
         context = stage_layer(image.packages, Path(name, "context"))
+        client.adapt(context / "Dockerfile")
         secrets = secret_files(mirrors, stack.debian, Path(name))
         base_id, _ = inspect_image(client, image.base or "")
         arguments = layer_command(stack, image, base_id, mirrors, secrets, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from launcher import podman_socket
 from launcher.errors import LauncherError, NotReadyError, TimedOutError
 from launcher.setup.detect import SetupFacts
 from launcher.setup.engine_packages import OFFICIAL_DOCUMENT, engine_packages
@@ -10,6 +11,7 @@ from launcher.setup.probe import EngineState
 UNREACHABLE = "docker-daemon-unreachable"
 DISK_BYTES = 25_000_000_000  # image, its build cache and the package downloads
 PODMAN = ("podman", "podman-docker")
+USE_LOCAL = "Start that engine, or use the local one: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default"
 
 
 def find_obstacle(facts: SetupFacts, *, needs_root: bool, commands: tuple[str, ...] = ()) -> LauncherError | None:
@@ -22,6 +24,13 @@ def find_obstacle(facts: SetupFacts, *, needs_root: bool, commands: tuple[str, .
 
 def socket_obstacle(state: EngineState, url: str, source: str) -> LauncherError | None:
     """What the socket itself says; never an invitation to install a second engine beside it."""
+    podman = podman_socket.is_podman_socket(url)
+    if state is EngineState.REFUSES and podman:
+        return NotReadyError(
+            f"you may not use Podman's socket at {url}: it belongs to another user",
+            f"Use your own: {podman_socket.USE_OWN}",
+            cause_id="docker-permission-denied",
+        )
     if state is EngineState.REFUSES:
         return NotReadyError(
             f"you may not use the Docker engine's socket at {url}: it is for members of the group docker",
@@ -37,7 +46,7 @@ def socket_obstacle(state: EngineState, url: str, source: str) -> LauncherError 
     if source != "default" and state in (EngineState.ABSENT, EngineState.DEAD):
         return NotReadyError(
             f"no engine answers at {url}, which {source} names",
-            "Start that engine, or use the local one: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default",
+            podman_socket.START if podman else USE_LOCAL,
             cause_id=UNREACHABLE,
         )
     return None
@@ -62,7 +71,7 @@ def _engine_obstacle(facts: SetupFacts) -> LauncherError | None:
     if facts.engine_packages or facts.engine_programs:
         return NotReadyError(
             "Podman is installed, but its Docker-compatible socket is not on",
-            "systemctl --user enable --now podman.socket && export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock",
+            podman_socket.USE_OWN,
             cause_id=UNREACHABLE,
         )
     if facts.engine is EngineState.DEAD:

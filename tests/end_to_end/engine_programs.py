@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd")
@@ -22,15 +23,24 @@ def engine_programs(cache: Path) -> Path:
 
     Raises UnavailableError.
     """
+    programs = unpacked(cache, SUITE, PACKAGES)
+    _run([str(programs / "usr/sbin/dockerd"), "--version"], cache)
+    return programs
+
+
+def unpacked(cache: Path, suite: str, packages: Sequence[str]) -> Path:
+    """The directory `programs` in `cache` with these packages of a Debian suite, downloaded on first use.
+
+    Raises UnavailableError.
+    """
     programs = cache / "programs"
     if not programs.is_dir():
         unpacking = cache / "programs.unpacking"
         shutil.rmtree(unpacking, ignore_errors=True)
         unpacking.mkdir(parents=True)
-        for package in _download(cache / "packages"):
+        for package in _download(cache / "packages", suite, packages):
             _run(["dpkg", "-x", str(package), str(unpacking)], cache)
         unpacking.rename(programs)
-    _run([str(programs / "usr/sbin/dockerd"), "--version"], cache)
     return programs
 
 
@@ -46,13 +56,13 @@ def debian_mirror() -> str:
     raise UnavailableError("apt has no lists of Debian's own packages here")
 
 
-def _download(directory: Path) -> list[Path]:
+def _download(directory: Path, suite: str, packages: Sequence[str]) -> list[Path]:
     """apt with lists and cache of its own: the machine's package state stays as it is."""
     shutil.rmtree(directory, ignore_errors=True)
     for part in ("lists/partial", "cache/archives/partial", "debs"):
         (directory / part).mkdir(parents=True)
     sources = directory / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {debian_mirror()} {SUITE} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {debian_mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",
@@ -63,7 +73,7 @@ def _download(directory: Path) -> list[Path]:
     }
     apt = ["apt-get", "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
     _run([*apt, "update"], directory)
-    _run([*apt, "download", *PACKAGES], directory / "debs")
+    _run([*apt, "download", *packages], directory / "debs")
     return sorted((directory / "debs").glob("*.deb"))
 
 

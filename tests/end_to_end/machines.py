@@ -76,7 +76,7 @@ def write_spec(
     nodes = {name: [f"/dev/nvidia{index}"] for index, name in enumerate(names)}
     nodes["all"] = [path for paths in nodes.values() for path in paths]
     spec = {
-        "cdiVersion": "0.6.0",
+        "cdiVersion": "0.5.0",
         "kind": "nvidia.com/gpu",
         "containerEdits": {
             "deviceNodes": [_node("/dev/nvidiactl")],

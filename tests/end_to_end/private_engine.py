@@ -154,7 +154,7 @@ def _running(programs: Path, directory: Path, data: Path) -> Iterator[PrivateEng
         yield engine
         _remove_containers(engine)
     finally:
-        _stop(engine.process if engine else process)
+        stop(engine.process if engine else process)
 
 
 def _started(programs: Path, directory: Path) -> subprocess.Popen[bytes]:
@@ -174,15 +174,15 @@ def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> in
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if ask_engine(f"unix://{directory}/engine.sock").state is EngineState.ANSWERS:
-            return _children(process.pid)[0]
+            return children(process.pid)[0]
         time.sleep(0.05)
     last = (directory / "log").read_text(errors="replace").strip().splitlines()[-1:]
     raise UnavailableError(f"the private engine does not start: {' '.join(last)}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Ask the engine itself to end, then `unshare`, whose end the kernel turns into the end of all the rest."""
-    for engine in _children(process.pid):
+    for engine in children(process.pid):
         subprocess.run(["kill", "-TERM", str(engine)], stderr=subprocess.DEVNULL)
     try:
         process.wait(STOP_SECONDS)
@@ -191,7 +191,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Pids of a process's children, as the machine counts."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -100,3 +100,15 @@ def test_an_existing_environment_on_another_device_is_refused(
     found = dict(zip((labels.DEVICE, labels.GPUS, labels.DEVICE_REASON), has, strict=True))
     with pytest.raises(ConflictError, match="environment demo runs on") if refused else nullcontext():
         refuse_other_device("demo", found, GpuRequest.parse(text), wanted)
+
+
+@pytest.mark.parametrize(("local", "step"), [(True, "Run: sudo nvidia-ctk"), (False, "On the engine's machine, run")])
+def test_podman_without_a_spec_names_the_command_that_makes_one(local: bool, step: str) -> None:
+    with pytest.raises(NotReadyError, match="Podman") as caught:
+        attachments(EngineInfo("4.3.1", podman=True, local=local), ("0",), every=True)
+    assert caught.value.cause_id == "container-no-gpu-runtime" and caught.value.next_step.startswith(step)
+
+
+def test_podman_has_one_way() -> None:
+    info = EngineInfo("4.3.1", podman=True, cdi_devices=CDI)
+    assert attachments(info, ("0",), every=False) == (Attachment("cdi", ("nvidia.com/gpu=0",)),)

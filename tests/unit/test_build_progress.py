@@ -65,3 +65,15 @@ def test_mount_options_are_left_out_of_a_step() -> None:
         describe("base", "5/6", "RUN --mount=type=bind,source=a,target=b     sh /build/lay-out")
         == "base 5/6: RUN sh /build/lay-out"
     )
+
+
+def test_podmans_steps_and_downloads_are_shown_too(view: BuildProgress, stream: io.StringIO) -> None:
+    view.line('[2/6] STEP 3/10: RUN --mount=type=cache,target=/x     sh /build/python-install "/locks/a.txt"')
+    view.line("Downloading torch (846.0MiB)")
+    view.line("--> 0123456789ab")
+    view.line("STEP 2/8: USER 0:0")
+    assert stream.getvalue().splitlines() == [
+        "Building x: 3/10: installing Python packages, 0 s",
+        "Building x: 2/8: USER 0:0, 0 s",
+    ]
+    assert view.sizes == {"torch": 846.0}

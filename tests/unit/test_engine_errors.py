@@ -72,3 +72,27 @@ def test_known_message(message: str, code: int, cause_id: str) -> None:
 def test_unknown_message_is_passed_on_in_one_line() -> None:
     error = engine_error("something new\nand more")
     assert error.cause == "the engine refused: something new" and error.code == 1
+
+
+PODMAN = "unix:///run/user/7/podman/podman.sock"
+
+
+@pytest.mark.parametrize(
+    ("message", "cause", "next_step"),
+    [
+        ("FileNotFoundError(2, 'No such file or directory')", "cannot reach a Podman engine", "start podman.socket"),
+        (
+            "DockerException: ('Connection aborted.', PermissionError(13, 'Permission denied'))",
+            "you may not use the Podman engine's",
+            "enable --now podman.socket",
+        ),
+        ("Read timed out. (read timeout=30)", "the Podman engine does not answer", "podman info"),
+        ("cannot start a paused container", "somebody has paused", "podman unpause CONTAINER (podman ps"),
+        ("could not find an available, non-overlapping IPv4 address pool", "no address range", "podman network prune"),
+        ("listen tcp4 127.0.0.1:8888: bind: address already in use", "the port is in use", "--port N"),
+    ],
+)
+def test_on_podmans_socket_the_commands_are_podmans(message: str, cause: str, next_step: str) -> None:
+    error = engine_error(message, PODMAN)
+    assert cause in error.cause and next_step in error.next_step
+    assert "ocker" not in error.cause + error.next_step.replace("DOCKER_HOST", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.engine_rows import inspected_container, listed_container
+from launcher.engine_rows import engine_info, inspected_container, listed_container
 from launcher.environments import state_of
 
 ROW = {"Id": "1", "Names": ["/gl-1-a"], "ImageID": "sha256:0", "Labels": None}
@@ -40,3 +40,27 @@ def test_inspection_tells_what_a_listing_does_not() -> None:
     assert (found.name, found.exit_code, found.oom_killed, found.restarts) == ("gl-1-a", 137, True, 2)
     without = inspected_container(RAW | {"State": {"Status": "running", "ExitCode": 0, "Health": {"Status": "none"}}})
     assert (without.health, without.labels) == ("", {})
+
+
+def test_podman_is_known_by_its_builder_and_what_it_makes_up_is_not_believed() -> None:
+    raw = {
+        "ServerVersion": "4.3.1",
+        "BuildahVersion": "1.28.2",
+        "ID": "another-each-time",
+        "Runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtime"}},
+        "Rootless": True,
+        "MemTotal": 5,
+        "NCPU": 2,
+        "PidsLimit": False,
+    }
+    found = engine_info(raw, local=False)
+    assert (found.podman, found.rootless, found.id, found.runtimes) == (True, True, "", ())
+    assert (found.cdi_directories, found.unlimited) == (("/etc/cdi", "/var/run/cdi"), ("pids",))
+
+
+def test_docker_is_not_podman() -> None:
+    found = engine_info({"ServerVersion": "28.5.2", "ID": "x", "Runtimes": {"runc": {}}, "CDISpecDirs": None}, False)
+    assert (found.podman, found.rootless, found.id, found.runtimes, found.cdi_directories) == (
+        *(False, False, "x"),
+        *(("runc",), ()),
+    )

@@ -200,10 +200,19 @@ def test_repository_is_trusted_through_the_pinned_key_only() -> None:
     )
 
 
+PODMAN = "unix:///run/podman/podman.sock"
+
+
 @pytest.mark.parametrize(
     ("change", "cause", "next_step"),
     [
         ({"engine": EngineState.REFUSES}, "group docker", "administrator"),
+        (
+            {"engine": EngineState.REFUSES, "engine_url": PODMAN},
+            "another user",
+            "systemctl --user enable --now podman.sock",
+        ),
+        ({"engine_source": "DOCKER_HOST", "engine_url": PODMAN}, "DOCKER_HOST names", "start podman.socket"),
         ({"engine_source": "DOCKER_HOST", "engine_url": "tcp://gone:2375"}, "DOCKER_HOST names", "unset DOCKER_HOST"),
         ({"engine_source": "context lab", "engine_url": "unix:///x"}, "context lab names", "context use default"),
         ({"engine_packages": ("podman",), "engine_programs": ("/usr/bin/podman",)}, "Podman", "podman.socket"),
@@ -213,7 +222,19 @@ def test_repository_is_trusted_through_the_pinned_key_only() -> None:
         ({"is_root": False, "sudo": False}, "sudo is not installed", "administrator"),
         ({"free_bytes": 24_000_000_000}, "24.0 GB are free at /var/lib/docker", "data-root"),
     ],
-    ids=["refuses", "docker-host", "context", "podman", "rootless", "dead-socket", "fedora", "no-rights", "disk"],
+    ids=[
+        "refuses",
+        "podman-refuses",
+        "podman-off",
+        "docker-host",
+        "context",
+        "podman",
+        "rootless",
+        "dead-socket",
+        "fedora",
+        "no-rights",
+        "disk",
+    ],
 )
 def test_nothing_is_installed_where(change: dict[str, object], cause: str, next_step: str) -> None:
     error = blocked(replace(BARE, **change))  # type: ignore[arg-type]
