@@ -122,7 +122,8 @@ def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
         from cifar10.evaluation import evaluate_command
 
         return evaluate_command(settings)
-    from cifar10.train import find_batch_command, repeat, train
+    from cifar10.train import train
+    from cifar10.trials import find_batch_command, repeat
 
     return (find_batch_command if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
 

@@ -24,9 +24,16 @@ class SimpleNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Float images (B, 3, 32, 32), normalised -> logits (B, 10)."""
         # Pool before relu: the output is the same (max and relu commute), and relu sees a quarter of the values.
-        x = functional.relu(functional.max_pool2d(self.conv1(images), 2))
+        x = functional.relu(_halve(self.conv1(images)))
         x = functional.relu(functional.max_pool2d(self.conv2(x), 2))
-        return self.linear(x.flatten(1))
+        # The values stay in the order in which channels_last has them; the weights, of which there are few, are moved.
+        weight = self.linear.weight.view(-1, 64, 8, 8).permute(0, 2, 3, 1).flatten(1)
+        return functional.linear(x.permute(0, 2, 3, 1).flatten(1), weight, self.linear.bias)
+
+
+def _halve(x: Tensor) -> Tensor:
+    """max_pool2d(x, 2). On a CPU by a kernel that is faster for large sides; on a GPU it is not deterministic."""
+    return functional.max_pool2d(x, 2) if x.is_cuda else functional.adaptive_max_pool2d(x, x.shape[-1] // 2)
 
 
 class FastNet(nn.Module):

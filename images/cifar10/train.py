@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -20,11 +19,11 @@ from cifar10.errors import StoppedError, UsageError
 from cifar10.interrupt import StopRequest, signals_handled_by
 from cifar10.learner import Learner, build_learner
 from cifar10.loop import EpochState, evaluate, train_epoch
-from cifar10.memory import find_batch, prepare_step
+from cifar10.memory import prepare_step
 from cifar10.models import WHITENING_IMAGES, FastNet
 from cifar10.optimizers import freeze
 from cifar10.plots import Outputs
-from cifar10.records import new_run, run_directory, write_manifest, write_metrics
+from cifar10.records import run_directory, write_manifest, write_metrics
 from cifar10.report import Display, clock
 from cifar10.settings import Recipe, Settings
 from cifar10.sources import load_dataset
@@ -36,7 +35,6 @@ AfterEpoch = Callable[[list[dict[str, float]]], None]
 STEPS_BETWEEN_AGREEMENTS = 20
 # Who stops a container kills it 10 seconds later.
 IMAGES_WHEN_STOPPED = 2000
-REPEATED = ("test_accuracy", "test_accuracy_six_views", "train_seconds", "images_per_second")
 PHASES = {"train": "seconds", "evaluation": "evaluation_seconds"}
 
 
@@ -225,32 +223,3 @@ def finish(run: Run, seconds: dict[str, float], begun: float) -> dict[str, Any]:
     if learner.device.type == "cuda":
         result["peak_memory_bytes"] = torch.cuda.max_memory_allocated(learner.device)
     return result
-
-
-def find_batch_command(settings: Settings) -> dict[str, Any]:
-    """Measure growing batches instead of training; the result has one object a batch size, and the fastest."""
-    ranks, display, device = start(settings.device)
-    if ranks.size > 1:
-        raise UsageError("--find-batch measures one GPU", "start it without torchrun")
-    data = move_to_device(load_dataset(settings, display).train, device)
-    precision = choose_precision(settings.precision, device)
-    batches = find_batch(build_learner(settings.recipe(device.type), device, precision, ranks, display), data)
-    fastest = max(batches, key=lambda row: row["images_per_second"])
-    return {"fastest": fastest["batch_size"], "largest": batches[-1]["batch_size"], "batches": batches}
-
-
-def repeat(settings: Settings) -> dict[str, Any] | None:
-    """Train `settings.repeat` times, each with the next seed and in a directory of its own below the run's.
-
-    The result is the last run's, with mean and standard deviation over all of them.
-    """
-    out = settings.out or new_run(settings)
-    seeds = range(settings.seed, settings.seed + settings.repeat)
-    results = [train(replace(settings, seed=seed, out=out / f"seed-{seed}")) for seed in seeds]
-    rows = [result for result in results if result]
-    spread: dict[str, Any] = {"runs": len(seeds)}
-    for name in REPEATED:
-        values = [row[name] for row in rows if name in row]
-        if len(values) > 1:
-            spread |= {f"{name}_mean": fmean(values), f"{name}_deviation": stdev(values)}
-    return rows[-1] | {"repeat": spread} if rows else None

@@ -1,17 +1,17 @@
-"""Run in the image by training.py: CPU seconds for an epoch, ours and the reference script's, in turn. JSON on stdout.
+"""Run in the image by training.py: CPU seconds of an epoch, ours and the reference script's. JSON on stdout.
 
-The reference script is what a tutorial shows: torchvision data, a DataLoader, float32. One epoch of each tells the
-accuracies; the times are those of STEPS steps of each in turn, scaled to an epoch.
+The reference script is what a tutorial shows: torchvision's data set, a DataLoader, float32. Each measurement is a
+process of its own, ours and the reference's in turn; the accuracies are those of one whole epoch of each.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from cifar10.device import choose_precision
 from cifar10.distributed import Ranks
 from cifar10.learner import build_learner
 from cifar10.limits import keep_freed_memory
-from cifar10.loop import EpochState, evaluate, train_epoch, train_share
+from cifar10.loop import evaluate, train_share
 from cifar10.report import Display
 from cifar10.settings import RECIPES
 from torch import nn
@@ -29,13 +29,23 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-PAIRS, STEPS, BATCH, CPU = 9, 100, 64, torch.device("cpu")
+PAIRS, WARM_UP, STEPS, BATCH, CPU = 9, 20, 150, 64, torch.device("cpu")
 
 
-def reference_network() -> nn.Module:
+def reference(dataset: Dataset) -> Iterator[float]:
+    """Nothing after each step of an epoch; at its end the test accuracy."""
     first, second = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 64, 3, padding=1)
     pool = [nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(first, *pool, second, *pool, nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
+    network = nn.Sequential(first, *pool, second, *pool, nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    for images, labels in reference_loader(dataset, train=True):
+        optimizer.zero_grad()
+        functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+        yield 0.0
+    with torch.inference_mode():
+        rows = [(network(images).argmax(1) == labels).sum() for images, labels in reference_loader(dataset, False)]
+    yield float(sum(rows)) / len(dataset.test.labels)
 
 
 def reference_loader(dataset: Dataset, train: bool) -> DataLoader:
@@ -48,17 +58,9 @@ def reference_loader(dataset: Dataset, train: bool) -> DataLoader:
     return DataLoader(own, BATCH, shuffle=train)
 
 
-def reference_steps(network: nn.Module, loader: DataLoader) -> Iterator[None]:
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    network.train()
-    for images, labels in loader:
-        optimizer.zero_grad()
-        functional.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-        yield
-
-
-def our_steps(dataset: Dataset) -> Iterator[None]:
+def ours(dataset: Dataset) -> Iterator[float]:
+    """Nothing after each step of an epoch; at its end the test accuracy."""
+    keep_freed_memory()
     recipe = RECIPES["simple", "cpu"]
     learner = build_learner(recipe, CPU, choose_precision("auto", CPU), Ranks(), Display())
     data = move_to_device(dataset.train, CPU)
@@ -66,63 +68,46 @@ def our_steps(dataset: Dataset) -> Iterator[None]:
     learner.network.train()
     for start in range(0, len(data), BATCH):
         train_share(learner, data, order, start, min(start + BATCH, len(data)))
-        yield
+        yield 0.0
+    yield evaluate(learner, move_to_device(dataset.test, CPU))[1]
 
 
-def seconds(steps: Iterator[None], count: int) -> float:
-    begun = time.process_time()
-    for _ in range(count):
-        next(steps)
-    return time.process_time() - begun
-
-
-def in_turn(first: Callable[[], Iterator[None]], second: Callable[[], Iterator[None]]) -> list[tuple[float, float]]:
-    """CPU seconds of STEPS steps of each; both go on from pair to pair, and start anew at an epoch's end."""
-    running, pairs = (first(), second()), []
-    for _ in range(PAIRS + 1):
-        pairs.append(tuple(seconds(steps, STEPS) for steps in running))
-        if len(pairs) % 5 == 0:
-            running = (first(), second())
-    return pairs[1:]  # the first one warms up
-
-
-def accuracies(dataset: Dataset) -> tuple[float, float]:
-    """Test accuracy after one epoch: ours, the reference's."""
-    recipe = replace(RECIPES["simple", "cpu"], epochs=1)
-    learner = build_learner(recipe, CPU, choose_precision("auto", CPU), Ranks(), Display())
-    data = move_to_device(dataset.train, CPU)
-    train_epoch(learner, data, 0, draw_epoch(len(data), recipe, 0, CPU), EpochState(), lambda _: False)
-    ours = evaluate(learner, move_to_device(dataset.test, CPU))[1]
-    torch.manual_seed(0)
-    network = reference_network()
-    for _ in reference_steps(network, reference_loader(dataset, train=True)):
-        pass
-    network.eval()
-    with torch.inference_mode():
-        right = [
-            (network(images).argmax(1) == labels).sum() for images, labels in reference_loader(dataset, train=False)
-        ]
-    return ours, float(sum(right)) / len(dataset.test.labels)
-
-
-def main() -> None:
+def measure(name: str, what: str, images: list[str]) -> None:
+    """Print `what`: the CPU seconds of an epoch, or its accuracy."""
     torch.set_num_threads(1)
-    keep_freed_memory()
     torch.manual_seed(0)
-    dataset = Dataset(*read_npz(Path(sys.argv[1])), "npz") if len(sys.argv) > 1 else synthetic()
-    ours, theirs = accuracies(dataset)
-    pairs = in_turn(
-        lambda: our_steps(dataset), lambda: reference_steps(reference_network(), reference_loader(dataset, True))
-    )
-    scale = len(dataset.train.labels) / (STEPS * BATCH)
-    told = f"after one epoch {ours:.1%}, reference {theirs:.1%}; {'real' if len(sys.argv) > 1 else 'invented'} images"
-    ratios = sorted(mine / reference for mine, reference in pairs)
-    print(f"ratios {[round(1 / ratio, 2) for ratio in ratios]}", file=sys.stderr)
-    reference = statistics.median(reference for _, reference in pairs)
-    row = {"batch_size": BATCH, "accuracy": told, "pairs": PAIRS, "budget": round(1 / 3, 3)}
-    row |= {"reference_seconds": reference * scale, "seconds": statistics.median(ratios) * reference * scale}
+    dataset = Dataset(*read_npz(Path(images[0])), "npz") if images else synthetic()
+    steps = {"ours": ours, "reference": reference}[name](dataset)
+    if what == "accuracy":
+        print(list(steps)[-1])
+        return
+    for _ in range(WARM_UP):
+        next(steps)
+    begun = time.process_time()
+    for _ in range(STEPS):
+        next(steps)
+    print((time.process_time() - begun) * len(dataset.train.labels) / (STEPS * BATCH))
+
+
+def main(images: list[str]) -> None:
+    """Measure in turn and print the figures."""
+
+    def ask(name: str, what: str) -> float:
+        done = subprocess.run([sys.executable, __file__, name, what, *images], stdout=subprocess.PIPE, check=True)
+        return float(done.stdout)
+
+    told = f"after one epoch {ask('ours', 'accuracy'):.1%}, reference {ask('reference', 'accuracy'):.1%}"
+    pairs = [(ask("ours", "seconds"), ask("reference", "seconds")) for _ in range(PAIRS)]
+    ratios = sorted(theirs / mine for mine, theirs in pairs)
+    print(f"ratios {[round(ratio, 2) for ratio in ratios]}", file=sys.stderr)
+    theirs = statistics.median(theirs for _, theirs in pairs)
+    row = {"batch_size": BATCH, "accuracy": f"{told}; {'real' if images else 'invented'} images", "pairs": PAIRS}
+    row |= {"budget": 1 / 3, "reference_seconds": theirs, "seconds": theirs / statistics.median(ratios)}
     print(json.dumps({"simple": row}))
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] in (["ours"], ["reference"]):
+        measure(sys.argv[1], sys.argv[2], sys.argv[3:])
+    else:
+        main(sys.argv[1:])
