@@ -31,7 +31,9 @@ def test_one_off_container_trains_and_leaves_only_the_callers_files(
     assert done.code == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert {"test_accuracy", "images_per_second", "device", "epochs", "seconds", "checkpoint"} <= set(result)
-    assert (project / result["checkpoint"]).exists() and (project / "run/metrics.csv").exists()
+    left = {path.name for path in (project / "run").iterdir()}
+    assert (project / result["checkpoint"]).exists()
+    assert {"metrics.csv", "run.json", "curves.png", "confusion-matrix.png", "predictions.png"} <= left
     assert owners(project) == {1234}
     of_project = {"label": f"gpu-launcher.project={project}"}
     assert not docker_client.containers.list(all=True, filters=of_project)
@@ -70,6 +72,15 @@ def test_a_trainer_that_is_killed_is_explained(
         done = training.result()
     assert done.code == 137
     assert "memory ran out" in done.stderr and "--resume auto" in done.stderr
+
+
+def test_a_batch_beyond_the_containers_memory_is_trained_in_pieces(run_launcher: RunLauncher, tmp_path: Path) -> None:
+    """The kernel would kill what goes beyond it, without a word from the trainer."""
+    project = project_of(tmp_path / "work", 1234)
+    arguments = ("--model", "simple", "--synthetic", "--epochs", "1", "--batch-size", "10000", "--out", "run")
+    done = run_launcher("train", "--skip-check", "--memory", "1500m", "--yes", "--", *arguments, cwd=project)
+    assert done.code == 0, done.stderr
+    assert "memory is short: " in done.stderr and " of 10000 images at once" in done.stderr
 
 
 @pytest.mark.skipif("CIFAR10_NPZ" not in os.environ, reason="CIFAR10_NPZ does not name the real images")
