@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from cifar10.checkpoint import INDEX, Checkpoint, Position, load_checkpoint, res
 from cifar10.data import Dataset, Split
 from cifar10.device import choose_precision, start_clock
 from cifar10.distributed import Ranks, any_rank, from_lead, lead_first, process_group
-from cifar10.errors import StoppedError, UsageError
+from cifar10.errors import StoppedError, TrainerError, UsageError
 from cifar10.interrupt import StopRequest, signals_handled_by
 from cifar10.learner import Learner, build_learner
 from cifar10.loop import EpochState, evaluate, train_epoch
@@ -170,6 +171,11 @@ def train_one(run: Run, stop: StopRequest) -> bool:
 def close_epoch(run: Run) -> None:
     """Evaluate, and turn the epoch's state into a row of metrics.csv and a line for the reader."""
     position, learner, count = run.position, run.learner, len(run.train)
+    if not math.isfinite(position.running.loss_sum):
+        cause = f"the training diverged: in epoch {position.epoch + 1} the loss is {position.running.loss_sum}"
+        raise TrainerError(
+            cause, f"give a smaller --learning-rate than {learner.recipe.learning_rate:g}, and another --out"
+        )
     timer = start_clock(learner.device)
     test_loss, accuracy = evaluate(learner, run.test)
     row = {

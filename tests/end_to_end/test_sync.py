@@ -44,7 +44,8 @@ def test_a_copy_belongs_to_the_user_outlives_its_container_and_comes_back(
     work = "./run.sh > out && mkdir -p runs/1 && echo 0.9 > runs/1/accuracy && ln -s runs/1 last && rm sub/*"
     assert run_launcher("exec", name, "--", "sh", "-c", work).code == 0
     assert run_launcher("down", name).code == 0
-    assert json.loads(run_launcher("ls", "--json").stdout)["environments"][0]["synced"] is True
+    listed = json.loads(run_launcher("ls", "--json").stdout)["environments"]
+    assert [row["synced"] for row in listed if row["name"] == name] == [True]
     assert run_launcher("sync", name).code == 3
     again = up("jupyter", name=name, project=project)
     assert again.result["synced"] is True

@@ -158,6 +158,11 @@ def test_help_comes_without_torch_and_results_alone_on_stdout(npz: Path) -> None
     assert [line.split()[:2] for line in done.stderr.splitlines()[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
 
 
+def test_a_run_that_diverges_ends_with_advice_and_is_not_saved(trained: Callable) -> None:
+    trained("--learning-rate", "1e30").assert_failed(1, "diverged", "epoch 1", "smaller --learning-rate than 1e+30")
+    assert not Path("run/checkpoint.json").exists()
+
+
 def test_repeated_runs_differ_by_their_seeds_and_are_summed_up(cli: Callable, npz: Path) -> None:
     common = ("train", "--data", npz, "--device", "cpu", "--epochs", "1", "--seed", "3", "--no-plots")
     outcome = cli(*common, "--repeat", "3", "--out", "runs/three")
