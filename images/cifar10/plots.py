@@ -80,7 +80,8 @@ class Outputs:
     def _title(self, position: Position, source: str) -> str:
         steps = f" and {position.running.step} steps" * bool(position.running.step)
         images = "invented images" if source == "synthetic" else Path(source).name
-        return f"{self.learner.recipe.model}, {position.epoch} epochs{steps}, {images}"
+        epochs = f"{position.epoch} epoch{'s' * (position.epoch != 1)}"
+        return f"{self.learner.recipe.model}, {epochs}{steps}, {images}"
 
     @contextmanager
     def _measured(self, what: str) -> Iterator[None]:

@@ -57,7 +57,7 @@ def test_metrics_and_manifest(trained: Callable, cli: Callable, npz: Path) -> No
 
 
 def test_synthetic_images_are_learnt_and_named(cli: Callable) -> None:
-    outcome = cli("train", "--synthetic", "--epochs", "1", "--device", "cpu", "--out", "run")
+    outcome = cli("train", "--synthetic", "--epochs", "2", "--device", "cpu", "--out", "run")
     assert outcome.result["data"] == "synthetic"
     assert outcome.result["test_accuracy"] > 0.4
 

@@ -101,7 +101,7 @@ def test_a_stopped_run_leaves_pictures_too_and_they_say_what_images_are_invented
         train(settings, after_epoch=lambda _rows: os.kill(os.getpid(), signal.SIGTERM))
     assert pictures(tmp_path) == sorted(PICTURES)
     assert len(titles) == 3
-    assert all(title.startswith("simple, 1 epochs, invented images: ") for title in titles)
+    assert all(title.startswith("simple, 1 epoch, invented images: ") for title in titles)
 
 
 def test_what_was_not_asked_for_is_not_there(npz: Path, tmp_path: Path) -> None:
