@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -106,6 +107,12 @@ def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -
 def normalise(pixels: Tensor, data: Resident) -> Tensor:
     """uint8 (B, 32, 32, 3) -> float32 (B, 3, 32, 32) of mean 0 and deviation 1; the layout stays channels_last."""
     return pixels.permute(0, 3, 1, 2).float().sub_(data.mean).mul_(data.scale)
+
+
+def averaged(forward: Callable[[Tensor], Tensor], images: Tensor, augmented: bool) -> Tensor:
+    """`forward` of the images (B, 3, 32, 32), or where `augmented` its weighted mean over six views of each."""
+    views = six_views(images) if augmented else [(images, 1.0)]
+    return torch.stack([forward(view) * weight for view, weight in views]).sum(0)
 
 
 def six_views(images: Tensor) -> list[tuple[Tensor, float]]:

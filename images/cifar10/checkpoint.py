@@ -16,10 +16,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from cifar10.distributed import Ranks
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
-from cifar10.learner import Learner
+from cifar10.learner import Learner, build_learner
 from cifar10.loop import EpochState
+from cifar10.report import Display
 from cifar10.settings import Recipe
 
 SCHEMA_VERSION = 2
@@ -109,6 +111,15 @@ def restore(checkpoint: Checkpoint, learner: Learner) -> None:
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if learner.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], learner.device)
+
+
+def trained_learner(
+    checkpoint: Checkpoint, device: torch.device, precision: torch.dtype, ranks: Ranks, display: Display
+) -> Learner:
+    """A learner to use, not to train. Raises TrainerError where the weights are another model's."""
+    learner = build_learner(checkpoint.recipe, device, precision, ranks, display)
+    restore_network(checkpoint, learner)
+    return learner
 
 
 def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:

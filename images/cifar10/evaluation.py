@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cifar10.batches import move_to_device
-from cifar10.checkpoint import INDEX, Checkpoint, load_checkpoint, restore_network
+from cifar10.checkpoint import INDEX, Checkpoint, load_checkpoint, trained_learner
 from cifar10.device import choose_precision, start_clock
 from cifar10.distributed import lead_first, process_group
 from cifar10.errors import UsageError
-from cifar10.learner import build_learner
 from cifar10.loop import evaluate
 from cifar10.records import newest_run
 from cifar10.settings import Settings
@@ -23,8 +22,8 @@ def evaluate_command(settings: Settings) -> dict[str, Any] | None:
     with process_group(ranks, device):
         checkpoint = find_checkpoint(settings)
         recipe = checkpoint.recipe
-        learner = build_learner(recipe, device, choose_precision(settings.precision, device), ranks, display)
-        restore_network(checkpoint, learner)
+        precision = choose_precision(settings.precision, device)
+        learner = trained_learner(checkpoint, device, precision, ranks, display)
         with lead_first(ranks):
             dataset = load_dataset(settings, display)
         test, clock = move_to_device(dataset.test, device), start_clock(device)

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cifar10.batches import DEVIATION, MEAN, six_views
-from cifar10.checkpoint import restore_network
+from cifar10.batches import DEVIATION, MEAN, averaged
+from cifar10.checkpoint import trained_learner
 from cifar10.distributed import Ranks
 from cifar10.errors import TrainerError, UsageError
 from cifar10.evaluation import find_checkpoint
 from cifar10.files import write_atomically
-from cifar10.learner import build_learner
 from cifar10.report import Display
 from cifar10.settings import CLASSES, Settings
 
@@ -37,8 +36,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images -> probabilities."""
         pixels = ((images.float() - self.constants[0]) / self.constants[1]).permute(0, 3, 1, 2)
-        views = six_views(pixels) if self.views else [(pixels, 1.0)]
-        return torch.stack([self.network(view) * weight for view, weight in views]).sum(0).softmax(1)
+        return averaged(self.network, pixels, self.views).softmax(1)
 
 
 def export(settings: Settings, file: Path) -> dict[str, Any]:
@@ -53,8 +51,7 @@ def export(settings: Settings, file: Path) -> dict[str, Any]:
         raise UsageError(f"*.onnx needs {' and '.join(missing)}", f"pip install {' '.join(missing)}, or name a *.pt2")
     checkpoint = find_checkpoint(settings)
     views = checkpoint.recipe.six_views
-    learner = build_learner(checkpoint.recipe, torch.device("cpu"), torch.float32, Ranks(), Display())
-    restore_network(checkpoint, learner)
+    learner = trained_learner(checkpoint, torch.device("cpu"), torch.float32, Ranks(), Display())
     metadata = {"model": checkpoint.recipe.model, "classes": CLASSES, "views": 6 if views else 1} | SHAPES
     try:
         write_atomically(file, serialise(Classifier(learner.network, views), metadata, file.suffix))

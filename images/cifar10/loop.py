@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cifar10.batches import EpochOrder, Resident, normalise, rank_positions, six_views, take_batch
+from cifar10.batches import EpochOrder, Resident, averaged, normalise, rank_positions, take_batch
 from cifar10.device import start_clock
 from cifar10.distributed import average_buffers, sum_over_ranks, without_exchange
 from cifar10.learner import Learner
@@ -112,6 +113,4 @@ def batch_logits(
     # On a CPU small batches stay in the cache; a GPU wants few launches.
     for batch in rows.split(250 if learner.device.type == "cpu" else 2000):
         images = normalise(data.images[batch], data)
-        views = six_views(images) if augmented else [(images, 1.0)]
-        logits = torch.stack([learner.logits(learner.network, view) * weight for view, weight in views])
-        yield batch, logits.sum(0)
+        yield batch, averaged(partial(learner.logits, learner.network), images, augmented)

@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from cifar10.batches import move_to_device
-from cifar10.checkpoint import Checkpoint, restore_network
+from cifar10.checkpoint import Checkpoint, trained_learner
 from cifar10.data import Bytes, Split
 from cifar10.device import choose_precision
 from cifar10.evaluation import find_checkpoint
 from cifar10.folder import read_image
-from cifar10.learner import build_learner
 from cifar10.loop import batch_logits
 from cifar10.settings import CLASSES, Settings
 from cifar10.start import start
@@ -39,12 +38,10 @@ def classify(settings: Settings, checkpoint: Checkpoint, pixels: Bytes) -> tuple
     Raises TrainerError when the device cannot be used, or the checkpoint does not fit the model.
     """
     ranks, display, device = start(settings.device)
-    recipe, precision = checkpoint.recipe, choose_precision(settings.precision, device)
-    learner = build_learner(recipe, device, precision, ranks, display)
-    restore_network(checkpoint, learner)
+    learner = trained_learner(checkpoint, device, choose_precision(settings.precision, device), ranks, display)
     data = move_to_device(Split(pixels, np.zeros(len(pixels), np.uint8)), device)
     rows = torch.arange(len(data), device=device)
-    batches = batch_logits(learner, data, rows, augmented=recipe.six_views)
+    batches = batch_logits(learner, data, rows, augmented=checkpoint.recipe.six_views)
     probabilities = torch.cat([logits.softmax(1) for _, logits in batches])
     return probabilities.cpu().numpy(), device
 

@@ -44,7 +44,6 @@ class Run:
     """A run in progress: `out` is where it writes."""
 
     settings: Settings
-    display: Display
     learner: Learner
     dataset: Dataset
     train: Resident
@@ -103,7 +102,7 @@ def prepare(settings: Settings, ranks: Ranks, display: Display, device: torch.de
         write_manifest(out, settings, device, facts)
     train_images, test_images = move_to_device(dataset.train, device), move_to_device(dataset.test, device)
     outputs = Outputs(out, learner, position.epoch + 1) if settings.plots and ranks.lead else None
-    return Run(settings, display, learner, dataset, train_images, test_images, out, position, outputs)
+    return Run(settings, learner, dataset, train_images, test_images, out, position, outputs)
 
 
 def check_identity(checkpoint: Checkpoint, recipe: Recipe, dataset: Dataset) -> None:
@@ -154,7 +153,7 @@ def train_one(run: Run, stop: StopRequest) -> bool:
     accuracy = f"accuracy {position.history[-1]['test_accuracy']:.2%}  " if position.history else ""
     first, begun = position.running.step, time.monotonic()
 
-    with run.display.bar(f"epoch {position.epoch + 1}/{recipe.epochs}", count) as bar:
+    with run.learner.display.bar(f"epoch {position.epoch + 1}/{recipe.epochs}", count) as bar:
 
         def after_step(steps: int) -> bool:
             rate = (steps - first) * recipe.batch_size / max(1e-9, time.monotonic() - begun)
@@ -195,7 +194,7 @@ def close_epoch(run: Run) -> None:
         write_metrics(run.out, position.history)
     if run.outputs:
         run.outputs.add_epoch(row)
-    run.display.say(describe(row, learner.recipe.epochs))
+    run.learner.display.say(describe(row, learner.recipe.epochs))
 
 
 def describe(row: dict[str, float], epochs: int) -> str:
@@ -225,7 +224,7 @@ def finish(run: Run, seconds: dict[str, float], begun: float) -> dict[str, Any]:
     }
     if learner.recipe.six_views:
         result["test_accuracy_six_views"] = evaluate(learner, run.test, augmented=True)[1]
-        run.display.say(f"test accuracy, six views of each image: {result['test_accuracy_six_views']:.2%}")
+        run.learner.display.say(f"test accuracy, six views of each image: {result['test_accuracy_six_views']:.2%}")
     if learner.device.type == "cuda":
         result["peak_memory_bytes"] = torch.cuda.max_memory_allocated(learner.device)
     return result
