@@ -14,9 +14,19 @@ from tests.conftest import ROOT, RunLauncher, lacking
 from tests.end_to_end import private_image
 from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
-from tests.end_to_end.machines import Launch, Run, compile_driver, compile_nvml, machine, remove_spec, write_spec
+from tests.end_to_end.machines import (
+    Launch,
+    Run,
+    compile_driver,
+    compile_nvml,
+    compiled,
+    machine,
+    remove_spec,
+    write_spec,
+)
 from tests.end_to_end.private_engine import PrivateEngine, cache_directory
 from tests.end_to_end.private_engine import private_engine as running_private_engine
+from tests.end_to_end.private_machine import or_lacking
 
 if TYPE_CHECKING:
     import docker
@@ -33,15 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def private_engine() -> Iterator[PrivateEngine]:
     """A throw-away engine >= 28 with CDI and no image; stopped and emptied of containers at the end."""
-    started = False
-    try:
-        with running_private_engine(cache_directory(os.environ)) as engine:
-            started = True
-            yield engine
-    except UnavailableError as error:
-        if started:
-            raise
-        lacking(f"no private engine: {error}")
+    with or_lacking(running_private_engine(cache_directory(os.environ)), "no private engine") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -167,19 +170,13 @@ def spec(private_engine: PrivateEngine) -> Iterator[Callable[..., None]]:
 @pytest.fixture(scope="session")
 def fake_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compiled stand-in for the driver's library; what cuInit returns is set in the spec."""
-    try:
-        return compile_driver(tmp_path_factory.mktemp("driver"))
-    except (OSError, subprocess.CalledProcessError) as error:
-        lacking(f"no C compiler: {error}")
+    return compiled(compile_driver, tmp_path_factory.mktemp("driver"))
 
 
 @pytest.fixture(scope="session")
 def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compiled stand-in for libnvidia-ml.so.1, in a directory of its own."""
-    try:
-        return compile_nvml(tmp_path_factory.mktemp("nvml"))
-    except (OSError, subprocess.CalledProcessError) as error:
-        lacking(f"no C compiler: {error}")
+    return compiled(compile_nvml, tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import lacking
+
 Launch = Callable[..., "Run"]
 FAKE_DRIVERS = Path(__file__).parents[1] / "fakedrivers"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
@@ -62,6 +64,14 @@ def compile_driver(directory: Path, source: str = "libcuda.c", name: str = "libc
 def compile_nvml(directory: Path) -> Path:
     """The stand-in for libnvidia-ml.so.1; raises as compile_driver does."""
     return compile_driver(directory, "libnvml.c", "libnvidia-ml.so.1")
+
+
+def compiled(compile_library: Callable[[Path], Path], directory: Path) -> Path:
+    """The library; without a C compiler the tests that need it are skipped, or fail when strict."""
+    try:
+        return compile_library(directory)
+    except (OSError, subprocess.CalledProcessError) as error:
+        lacking(f"no C compiler: {error}")
 
 
 def write_spec(

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +19,10 @@ from pathlib import Path
 
 from launcher.setup.probe import EngineState, ask_engine
 from tests.end_to_end.engine_programs import UnavailableError, engine_programs
+from tests.end_to_end.private_machine import everything, kept_directory, locked
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
-LOCK_SECONDS = 600.0
-CACHE_VARIABLE = "GPU_LAUNCHER_TESTS_ENGINE"
 # --kill-child: the kernel ends every process in the engine's process namespace when `unshare` ends.
 NAMESPACES = (
     *("unshare", "--net", "--mount", "--propagation", "slave"),
@@ -98,17 +96,12 @@ class PrivateEngine:
 
     def everything(self) -> set[str]:
         """Containers, networks and volumes, whoever made them."""
-        found = {f"container {name}" for name in self.docker("ps", "--all", "--format", "{{.Names}}").split()}
-        found |= {f"network {name}" for name in self.docker("network", "ls", "--format", "{{.Name}}").split()}
-        return found | {f"volume {name}" for name in self.docker("volume", "ls", "--format", "{{.Name}}").split()}
+        return everything(self.docker)
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Programs and images of the engine, kept between runs: 8 GB of images take minutes to load."""
-    if environ.get(CACHE_VARIABLE):
-        return Path(environ[CACHE_VARIABLE])
-    base = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '/root')}/.cache"
-    return Path(base) / "gpu-launcher-tests" / "engine-28"
+    return kept_directory(environ, "GPU_LAUNCHER_TESTS_ENGINE", "engine-28")
 
 
 @contextmanager
@@ -117,17 +110,9 @@ def private_engine(cache: Path) -> Iterator[PrivateEngine]:
 
     Raises UnavailableError where it cannot run, with the reason.
     """
-    from filelock import FileLock
-
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise UnavailableError("a private engine needs root and Debian's packages")
-    for program in ("unshare", "nsenter", "setpriv", "dpkg", "runc", "ip", "iptables"):
-        if not shutil.which(program):
-            raise UnavailableError(f"a private engine needs {program}")
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory(prefix="gl-engine-") as name:
+    with locked(cache, "a private engine", "gl-engine-") as directory:
         programs = engine_programs(cache)
-        with _running(programs, Path(name), cache / "data") as engine:
+        with _running(programs, directory, cache / "data") as engine:
             _remove_containers(engine)
             yield engine
 

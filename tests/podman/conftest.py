@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import ROOT, lacking
-from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.machines import Run, machine
+from tests.end_to_end.private_machine import or_lacking
 from tests.podman.private_podman import PrivatePodman, cache_directory, private_podman
 from tests.podman.rootless import RootlessPodman, rootless_podman
 from tests.podman.slim_images import write_slim_bundle
@@ -29,15 +29,8 @@ UID = 1234
 @pytest.fixture(scope="session")
 def podman() -> Iterator[PrivatePodman]:
     """A throw-away Podman; stopped, and emptied of all but its images, at the end."""
-    started = False
-    try:
-        with private_podman(cache_directory(os.environ)) as running:
-            started = True
-            yield running
-    except UnavailableError as error:
-        if started:
-            raise
-        lacking(f"no private Podman: {error}")
+    with or_lacking(private_podman(cache_directory(os.environ)), "no private Podman") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -90,16 +83,9 @@ def launch(
 @pytest.fixture(scope="session")
 def rootless(podman: PrivatePodman, ssh_image: str, bundle: Callable[..., Path]) -> Iterator[RootlessPodman]:
     """Podman of an ordinary user, with today's ssh image."""
-    started = False
-    try:
-        with rootless_podman(podman) as user:
-            started = True
-            _prepare(user, ssh_image, bundle)
-            yield user
-    except UnavailableError as error:
-        if started:
-            raise
-        lacking(f"no rootless Podman: {error}")
+    with or_lacking(rootless_podman(podman), "no rootless Podman") as user:
+        _prepare(user, ssh_image, bundle)
+        yield user
 
 
 def _prepare(user: RootlessPodman, image: str, bundle: Callable[..., Path]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ from pathlib import Path
 
 from launcher.setup.probe import EngineState, ask_engine
 from tests.end_to_end.engine_programs import UnavailableError, unpacked
-from tests.end_to_end.private_engine import LOCK_SECONDS, NAMESPACES, TIED_TO_PARENT, children, stop
+from tests.end_to_end.private_engine import NAMESPACES, TIED_TO_PARENT, children, stop
+from tests.end_to_end.private_machine import everything, kept_directory, locked
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -30,7 +30,6 @@ START_SECONDS = 60.0
 # The uid of an ordinary user of that machine, with subordinate uids and what slirp4netns needs.
 ROOTLESS = 4321
 ALL = ("--net", "--mount", "--pid")
-CACHE_VARIABLE = "GPU_LAUNCHER_TESTS_PODMAN"
 # In a container, as on many build machines, limits cannot be raised, and there is no systemd to ask for a cgroup.
 CONTAINERS = """
 [containers]
@@ -111,17 +110,12 @@ class PrivatePodman:
 
     def everything(self) -> set[str]:
         """Containers, networks and volumes."""
-        found = {f"container {name}" for name in self.podman("ps", "--all", "--format", "{{.Names}}").split()}
-        found |= {f"network {name}" for name in self.podman("network", "ls", "--format", "{{.Name}}").split()}
-        return found | {f"volume {name}" for name in self.podman("volume", "ls", "--format", "{{.Name}}").split()}
+        return everything(self.podman)
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Programs and images of Podman, kept between runs."""
-    if environ.get(CACHE_VARIABLE):
-        return Path(environ[CACHE_VARIABLE])
-    base = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '/root')}/.cache"
-    return Path(base) / "gpu-launcher-tests" / "podman"
+    return kept_directory(environ, "GPU_LAUNCHER_TESTS_PODMAN", "podman")
 
 
 @contextmanager
@@ -130,17 +124,9 @@ def private_podman(cache: Path) -> Iterator[PrivatePodman]:
 
     Raises UnavailableError where it cannot run, with the reason.
     """
-    from filelock import FileLock
-
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise UnavailableError("a private Podman needs root and Debian's packages")
-    for program in ("unshare", "nsenter", "setpriv", "dpkg", "runc", "ip", "iptables"):
-        if not shutil.which(program):
-            raise UnavailableError(f"a private Podman needs {program}")
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory(prefix="gl-podman-") as name:
+    with locked(cache, "a private Podman", "gl-podman-") as directory:
         programs = unpacked(cache, SUITE, PACKAGES)
-        with _running(programs, cache, Path(name)) as podman:
+        with _running(programs, cache, directory) as podman:
             yield podman
 
 

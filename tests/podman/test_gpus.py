@@ -6,14 +6,12 @@ envcheck inside the container.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import lacking
-from tests.end_to_end.machines import compile_driver, remove_spec, write_spec
+from tests.end_to_end.machines import compile_driver, compiled, remove_spec, write_spec
 from tests.podman.conftest import Launch, two_lines
 from tests.podman.private_podman import PrivatePodman
 
@@ -22,10 +20,7 @@ TWO_GPUS = ("--mode", "ssh", "--gpus", "all", "-e", "FAKE_CUDA_COUNT=2", "--yes"
 
 @pytest.fixture(scope="module")
 def fake_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        return compile_driver(tmp_path_factory.mktemp("driver"))
-    except (OSError, subprocess.CalledProcessError) as error:
-        lacking(f"no C compiler: {error}")
+    return compiled(compile_driver, tmp_path_factory.mktemp("driver"))
 
 
 @pytest.fixture
