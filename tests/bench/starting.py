@@ -35,6 +35,7 @@ def figures() -> Iterator[Figure]:
         again = own.up("jupyter")
         twice = median_seconds(lambda: own.launcher("up", again["name"], "--mode", "jupyter"), RUNS)
         yield Figure("`up` of what runs already", twice, "s", 2.0, RUNS)
+        yield Figure("`stop` of JupyterLab", statistics.median(_stop(own) for _ in range(RUNS)), "s", 2.0, RUNS)
 
 
 def _up_jupyter(own: Bench) -> float:
@@ -54,6 +55,13 @@ def _up_ssh(own: Bench) -> float:
 
     elapsed = seconds(start_and_log_in)
     own.remove(found[0])
+    return elapsed
+
+
+def _stop(own: Bench) -> float:
+    name = own.up("jupyter")["name"]
+    elapsed = seconds(lambda: own.launcher("stop", name))
+    own.remove(name)
     return elapsed
 
 

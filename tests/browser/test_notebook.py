@@ -30,7 +30,7 @@ def test_the_example_is_copied_on_request_and_runs_to_its_last_cell(
     assert "of the test images right (CIFAR-10), after 3 epochs" in lab.printed()
     lab.menu("File", "Save Notebook")
     copy = project / "train-cifar10.ipynb"
-    assert eventually(lambda: cells_with_a_picture(copy) == ["pictures", "train", "predict", "confusions"], 30)
+    assert eventually(lambda: cells_with_a_picture(copy) == ["pictures", "train", "predict", "confusions"])
     assert (copy.stat().st_uid, next((project / "runs").glob("*/metrics.csv")).stat().st_uid) == (UID, UID)
     assert lab.elsewhere == [], "everything comes from the environment itself"
 
@@ -58,7 +58,7 @@ def test_the_terminal_is_a_login_shell_with_the_environment_of_exec(
     terminal.focus()
     written = environment.project / "terminal.txt"
     lab.page.keyboard.type("shopt -q login_shell && { pwd; printenv PATH VIRTUAL_ENV; } > t && mv t terminal.txt\n")
-    assert eventually(written.exists, 30)
+    assert eventually(written.exists)
     exec_ = run_launcher("exec", environment.name, "--", "sh", "-c", "pwd; printenv PATH VIRTUAL_ENV")
     assert written.read_text() == exec_.stdout and exec_.stdout.startswith("/workspace\n")
 

@@ -18,7 +18,7 @@ from tests.end_to_end.engine_programs import UnavailableError
 
 INSTALLED = "/usr/sbin/sshd"
 PACKAGES = ("openssh-server", "libwrap0")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 USER, UID = "ann", 424242
 AS_USER = f'mount --bind "$0" /etc/passwd && exec setpriv --reuid={UID} --regid={UID} --clear-groups -- "$@"'
 

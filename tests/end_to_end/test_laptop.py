@@ -106,7 +106,7 @@ def test_jupyterlab_by_the_printed_tunnel(box: SshServer, laptop: Laptop, up: Ca
             except OSError:
                 return False
 
-        assert eventually(answers, 60)
+        assert eventually(answers)
     finally:
         tunnel.terminate()
         tunnel.wait()

@@ -75,7 +75,7 @@ def dump(name: str) -> str:
 
 def dumped(started: Started, name: str) -> dict[str, str]:
     file = started.project / f"{name}.json"
-    assert eventually(file.exists, 60), name
+    assert eventually(file.exists), name
     found: dict[str, str] = json.loads(file.read_text())
     return found
 

@@ -91,6 +91,13 @@ def test_the_image_runs_as_an_ordinary_user_and_asks_for_no_gpu_by_itself(
     assert config["Healthcheck"]["Test"][0] == "CMD"
 
 
+def test_a_dead_service_is_called_unhealthy_within_half_a_minute(
+    docker_client: docker.DockerClient, image: str
+) -> None:
+    check = docker_client.images.get(image).attrs["Config"]["Healthcheck"]
+    assert check["Retries"] * (check["Interval"] + check["Timeout"]) / 1e9 <= 30
+
+
 def test_nothing_in_the_image_raises_privileges_and_no_key_is_baked_in(
     docker_client: docker.DockerClient, image: str
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,15 +122,13 @@ def test_a_token_file_with_a_trailing_newline_still_logs_in(start_jupyter: Start
     assert "docker exec" not in container.logs().decode()
 
 
-def test_unhealthy_within_30_s_when_killed_and_other_work_lives_on(start_jupyter: StartContainer) -> None:
+def test_unhealthy_when_killed_and_other_work_lives_on(start_jupyter: StartContainer) -> None:
     container = start_jupyter()
     wait_healthy(container)
     # The start program takes an end in its first ten seconds as a failed start.
-    wait_until(lambda: seconds_since_start(container) > 10, 30, "running for ten seconds")
+    wait_until(lambda: seconds_since_start(container) > 10, "running for ten seconds")
     run_in(container, "bash", "-c", "kill -KILL $(cat /run/gpu-launcher/service.pid)")
-    started = time.monotonic()
-    wait_until(lambda: health(container) == "unhealthy", 30, "unhealthy")
-    assert time.monotonic() - started < 30
+    wait_until(lambda: health(container) == "unhealthy", "unhealthy")
     assert "the container stays up" in container.logs().decode()
     container.restart(timeout=5)
     wait_healthy(container)

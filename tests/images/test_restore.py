@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.containers import StartContainer, run_in, wait_healthy, wait_until
+from tests.images.containers import DEADLINE_SECONDS, StartContainer, run_in, wait_healthy, wait_until
 from tests.images.home import CONSTRAINTS, LOCAL, VENV, Home
 from tests.images.wheels import write_waiting_package, write_wheel
 
@@ -23,7 +23,7 @@ NOTHING_ANSWERS = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
 @pytest.fixture
 def home(start_container: StartContainer, ssh_image: str, volume: str, tmp_path: Path) -> Home:
     reader = start_container(ssh_image, ["cat", CONSTRAINTS])
-    assert reader.wait(timeout=60)["StatusCode"] == 0
+    assert reader.wait(timeout=DEADLINE_SECONDS)["StatusCode"] == 0
     text = reader.logs(stderr=False).decode()
     made = Home(start_container, ssh_image, volume, tmp_path, text)
     for name, version in (("tiny", "1"), ("other", "2")):
@@ -87,9 +87,9 @@ def test_a_kill_in_the_middle_loses_nothing(home: Home) -> None:
     for mark in ("go", "began"):
         home.mark(mark).unlink()
     killed = home.container(["true"])
-    wait_until(home.mark("began").exists, 60, "a package is being installed")
+    wait_until(home.mark("began").exists, "a package is being installed")
     killed.kill()
-    killed.wait(timeout=30)
+    killed.wait(timeout=DEADLINE_SECONDS)
     out, _ = home.run(f"ls {VENV}.old/lib/python3.11/site-packages", environment=NOTHING_ANSWERS)
     assert {"tiny.py", "waiting.py"} <= set(out.split())
     home.mark("go").touch()
@@ -140,5 +140,5 @@ def test_a_service_answers_while_packages_are_still_being_installed(home: Home) 
     wait_healthy(service)
     assert "reinstalled:" not in service.logs().decode()
     home.mark("go").touch()
-    wait_until(lambda: "reinstalled: 1 of 1 package" in service.logs().decode(), 60, "reinstalled")
+    wait_until(lambda: "reinstalled: 1 of 1 package" in service.logs().decode(), "reinstalled")
     run_in(service, "python", "-c", "import waiting")

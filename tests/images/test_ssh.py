@@ -6,12 +6,21 @@ import shlex
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.images.containers import UIDS, Ssh, StartContainer, health, run_in, ssh_to, wait_healthy, wait_until
+from tests.images.containers import (
+    DEADLINE_SECONDS,
+    UIDS,
+    Ssh,
+    StartContainer,
+    health,
+    run_in,
+    ssh_to,
+    wait_healthy,
+    wait_until,
+)
 
 # A root user's container gets exactly what sshd needs to become root's session.
 AS_ROOT = {"cap_add": ["SETUID", "SETGID", "SYS_CHROOT"]}
@@ -85,7 +94,7 @@ def test_vs_code_tunnel_works_and_nothing_reaches_further(start_ssh: StartContai
     wait_healthy(container)
     client = ssh_to(container, key, tmp_path)
     container.exec_run(["python", "-m", "http.server", "9000", "--bind", "127.0.0.1"], detach=True)
-    wait_until(lambda: container.exec_run(["curl", "-sf", "http://127.0.0.1:9000/"]).exit_code == 0, 20, "server")
+    wait_until(lambda: container.exec_run(["curl", "-sf", "http://127.0.0.1:9000/"]).exit_code == 0, "server")
     assert " 200 OK" in tunnel(client, "127.0.0.1:9000").stdout
     beyond = tunnel(client, f"{run_in(container, 'hostname', '-i').strip()}:2222")
     assert beyond.returncode != 0
@@ -158,19 +167,17 @@ def test_the_host_key_survives_a_restart_and_differs_between_containers(start_ss
 
 
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
-def test_unhealthy_within_30_s_when_sshd_is_killed_or_stopped(start_ssh: StartContainer, signal: str) -> None:
+def test_unhealthy_when_sshd_is_killed_or_stopped(start_ssh: StartContainer, signal: str) -> None:
     container = start_ssh()
     wait_healthy(container)
-    wait_until(lambda: int(run_in(container, "ps", "-o", "etimes=", "-p", "1")) > 10, 30, "running for ten seconds")
+    wait_until(lambda: int(run_in(container, "ps", "-o", "etimes=", "-p", "1")) > 10, "running for ten seconds")
     run_in(container, "bash", "-c", f"kill -{signal} $(cat /run/gpu-launcher/service.pid)")
-    started = time.monotonic()
-    wait_until(lambda: health(container) == "unhealthy", 30, "unhealthy")
-    assert time.monotonic() - started < 30
+    wait_until(lambda: health(container) == "unhealthy", "unhealthy")
 
 
 def test_without_any_key_it_ends_at_once_and_says_what_to_do(start_container: StartContainer, ssh_image: str) -> None:
     container = start_container(ssh_image)
-    assert container.wait(timeout=30)["StatusCode"] == 1
+    assert container.wait(timeout=DEADLINE_SECONDS)["StatusCode"] == 1
     log = container.logs().decode()
     assert "nobody could log in" in log
     assert "next: mount your public key" in log
@@ -183,7 +190,7 @@ def test_a_private_key_given_by_mistake_is_refused(
     wrong.write_bytes(key.read_bytes())
     wrong.chmod(0o644)
     container = start_container(ssh_image, volumes={str(wrong): {"bind": "/run/secrets/authorized_keys", "mode": "ro"}})
-    assert container.wait(timeout=30)["StatusCode"] == 1
+    assert container.wait(timeout=DEADLINE_SECONDS)["StatusCode"] == 1
     assert "holds a private key" in container.logs().decode()
     assert key.read_text().splitlines()[1] not in container.logs().decode()
 

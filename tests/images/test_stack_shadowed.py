@@ -28,7 +28,7 @@ def test_a_torchvision_in_front_is_named_and_the_printed_command_takes_it_away(
     tmp_path.chmod(0o755)
     wheels = {str(tmp_path): {"bind": "/wheels", "mode": "ro"}}
     container = start_container(ssh_image, ["bash", "-c", "touch /tmp/prepared; sleep infinity"], volumes=wheels)
-    wait_until(lambda: container.exec_run(["test", "-e", "/tmp/prepared"]).exit_code == 0, 30, "prepared")
+    wait_until(lambda: container.exec_run(["test", "-e", "/tmp/prepared"]).exit_code == 0, "prepared")
     assert finding(container)["status"] == "ok"
     install = "pip install -q --no-index --no-deps --find-links /wheels torchvision==0.21.0"
     assert container.exec_run(["bash", "-c", install]).exit_code != 0

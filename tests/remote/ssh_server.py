@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.end_to_end.engine_programs import UnavailableError
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 PACKAGES = ("openssh-server", "libwrap0")
 UID = 1234
 NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child")

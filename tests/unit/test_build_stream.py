@@ -30,10 +30,8 @@ def test_a_silent_command_ticks() -> None:
 
 
 def test_a_stalled_command_is_ended() -> None:
-    started = time.monotonic()
     done = run_streaming(python("import time; time.sleep(60)"), lambda _line: None, stall_seconds=0.5)
-    assert done.stalled
-    assert time.monotonic() - started < 20
+    assert done.stalled and done.code != 0
 
 
 def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
@@ -53,7 +51,7 @@ def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_streaming(python(code), interrupt)
     status = Path(f"/proc/{pid.read_text()}/status")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not status.exists() or "State:\tZ" in status.read_text()

@@ -108,7 +108,7 @@ def test_interrupted_install_leaves_nothing_and_the_next_run_succeeds(
     assert run_clone("version").stdout == "packages 1\n"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

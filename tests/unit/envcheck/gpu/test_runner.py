@@ -55,13 +55,13 @@ def program(*stages: str, name: str = "p", seconds: float = 30.0) -> Program:
     return Program(name, command, stages, {"": 30.0, "hang": seconds})
 
 
-def run(*stages: str, seconds: float = 0.3) -> Outcome:
+def run(*stages: str, seconds: float = 1.0) -> Outcome:
     return run_programs([program(*stages, seconds=seconds)], os.environ, lambda *_: None)[0]
 
 
 def gone(process: int) -> bool:
-    """Whether the process ends soon: waits for the condition, ten seconds at most."""
-    deadline = time.monotonic() + 10
+    """Whether the process ends soon: waits for the condition, a minute at most."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

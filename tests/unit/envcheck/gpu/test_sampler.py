@@ -25,7 +25,7 @@ def library(tmp_path: Path, *options: str) -> str:
 
 
 def sampled(sampler: Sampler) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with sampler:
         while sampler.seen()["samples"] < 3 and "sampler_error" not in sampler.seen():
             assert time.monotonic() < deadline
