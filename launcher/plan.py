@@ -133,13 +133,14 @@ def plan_one_off(plan: ContainerPlan, command: tuple[str, ...], terminal: bool) 
     )
 
 
-def request_json(device: Device) -> str:
-    """What envcheck reads inside the container: the host's PCI bus is visible there, the request is what counts."""
+def request_json(device: Device, image: str) -> str:
+    """What envcheck and the trainer read inside: the host's PCI bus is visible there, the request is what counts."""
     record = {
         "schema_version": 1,
         "device": "gpu" if device.gpu else "cpu",
         "gpus": list(device.gpus),
         "reason": device.reason,
+        "image": image,
     }
     return json.dumps(record)
 

@@ -136,7 +136,7 @@ def _create_and_start(work: _Work, plan: ContainerPlan, device: Device) -> Conta
 def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
     context, access, uid, gid = work.context, work.access, plan.uid, plan.gid
     _set_owners(context, plan)
-    files = {"request.json": InjectedFile(request_json(device).encode(), 0o444)}
+    files = {"request.json": InjectedFile(request_json(device, plan.image).encode(), 0o444)}
     bundle = certificate_bundle(context.environ)
     if bundle:
         files["ca-certificates.crt"] = InjectedFile(bundle, 0o444)

@@ -1,7 +1,5 @@
 """The official files: the archive, and the batch files of the Python and of the binary version."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import pickle

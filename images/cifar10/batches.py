@@ -1,7 +1,5 @@
 """Batches without a loader: the whole data set lies on the device as uint8, and a batch is one gather."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -77,10 +75,9 @@ def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Ten
     """The images float32 (B, 3, S, S), normalised and channels_last, and labels int64 (B,) at these positions."""
     rows = order.rows[positions]
     if order.shifts is None or order.flips is None:
-        pixels = data.images[rows]
+        images = normalise(data.images[rows], data)
     else:
-        pixels = crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions])
-    images = normalise(pixels, data)
+        images = normalise(crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions]), data)
     if order.side != SIDE:
         images = functional.interpolate(images, size=(order.side, order.side), mode="bilinear", antialias=True)
     return images.contiguous(memory_format=torch.channels_last), data.labels[rows]
@@ -97,9 +94,8 @@ def rank_positions(start: int, stop: int, ranks: Ranks, most: int) -> list[slice
 
 def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -> Tensor:
     """Shifted and mirrored copies (B, 32, 32, 3) of the images at `rows`, edges reflected, by one gather."""
-    span = torch.arange(SIDE, device=images.device)
-    y = _reflect(span + shifts[:, :1])
-    x = _reflect(span + shifts[:, 1:])
+    moved = (torch.arange(SIDE, device=images.device) + shifts[:, :, None]).abs()
+    y, x = torch.where(moved < SIDE, moved, 2 * (SIDE - 1) - moved).unbind(1)
     x = torch.where(flips[:, None], x.flip(1), x)
     return images[rows[:, None, None], y[:, :, None], x[:, None, :]]
 
@@ -124,9 +120,3 @@ def six_views(images: Tensor) -> list[tuple[Tensor, float]]:
     moved = [padded[:, :, start : start + SIDE, start : start + SIDE] for start in (0, 2)]
     views = [(images, 0.25), (moved[0], 0.125), (moved[1], 0.125)]
     return [(side, weight) for view, weight in views for side in (view, view.flip(3))]
-
-
-def _reflect(coordinates: Tensor) -> Tensor:
-    """Mirror coordinates outside 0..31 at the image's edge."""
-    inside = coordinates.abs()
-    return torch.where(inside < SIDE, inside, 2 * (SIDE - 1) - inside)

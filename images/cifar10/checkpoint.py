@@ -4,8 +4,6 @@ checkpoint.json is the commit: it is replaced last and atomically, and the older
 that a crash or a full disk at any moment leaves the previous checkpoint. No pickle is written or read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,12 +14,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from cifar10.distributed import Ranks
+from cifar10.device import Process
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
 from cifar10.learner import Learner, build_learner
 from cifar10.loop import EpochState
-from cifar10.report import Display
 from cifar10.settings import Recipe
 
 SCHEMA_VERSION = 2
@@ -40,15 +37,17 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A verified checkpoint: its tensors, the run's position, its recipe, and the fingerprint of its data."""
+    """A verified checkpoint: its tensors, the run's position and recipe, and the whole record beside the tensors."""
 
     path: Path
     tensors: dict[str, Tensor]
     position: Position
     recipe: Recipe
-    data: str
-    optimizer_groups: list[dict[str, Any]]
-    scaler: dict[str, Any]
+    record: dict[str, Any]
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix`, without it."""
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
 
 def save_checkpoint(directory: Path, learner: Learner, position: Position, data: str) -> Path:
@@ -60,9 +59,8 @@ def save_checkpoint(directory: Path, learner: Learner, position: Position, data:
     digest = hashlib.sha256(content).hexdigest()
     # The digest in the name: no checkpoint ever overwrites another one that checkpoint.json may still name.
     name = f"checkpoint-{position.epoch:04}-{position.running.step:05}-{digest[:8]}.safetensors"
-    where = {"epoch": position.epoch, "step": position.running.step}
-    index = {"schema_version": SCHEMA_VERSION, "file": name, "sha256": digest} | where
-    index |= asdict(learner.recipe) | {"data": data}
+    index = {"schema_version": SCHEMA_VERSION, "file": name, "sha256": digest}
+    index |= {"epoch": position.epoch, "step": position.running.step, **asdict(learner.recipe), "data": data}
     try:
         write_atomically(directory / name, content)
         write_atomically(directory / INDEX, (json.dumps(index, indent=2) + "\n").encode())
@@ -73,6 +71,25 @@ def save_checkpoint(directory: Path, learner: Learner, position: Position, data:
         if old.name != name:
             old.unlink(missing_ok=True)
     return directory / INDEX
+
+
+def _serialise(learner: Learner, position: Position, data: str) -> bytes:
+    optimizer, device = learner.optimizer.state_dict(), learner.process.device
+    tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
+    for number, slots in optimizer["state"].items():
+        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
+    record = {
+        "position": asdict(position),
+        "recipe": asdict(learner.recipe),
+        "data": data,
+        "optimizer_groups": optimizer["param_groups"],
+        "scaler": learner.scaler.state_dict(),
+    }
+    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(packed, {"record": json.dumps(record)})
 
 
 def load_checkpoint(directory: Path) -> Checkpoint | None:
@@ -92,32 +109,17 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
         raise TrainerError(f"{file}: is damaged: sha256 {actual}, expected {expected}", NEXT)
     if version != SCHEMA_VERSION:
         raise TrainerError(f"{path}: has schema version {version}, this trainer reads {SCHEMA_VERSION}", NEXT)
-    return _parse(path, content)
+    # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    record = json.loads(header["__metadata__"]["record"])
+    position = Position(**record["position"] | {"running": EpochState(**record["position"]["running"])})
+    recipe = Recipe(**record["recipe"] | {"widths": tuple(record["recipe"]["widths"])})
+    return Checkpoint(path, safetensors.torch.load(content), position, recipe, record)
 
 
-def restore(checkpoint: Checkpoint, learner: Learner) -> None:
-    """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit."""
-    restore_network(checkpoint, learner)
-    parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below("optimizer.", checkpoint.tensors).items():
-        number, _, slot = key.partition(".")
-        # Same strides as the parameter: fused kernels walk both as one block of memory.
-        like = parameters[int(number)]
-        fits = value.shape == like.shape
-        state.setdefault(int(number), {})[slot] = torch.empty_like(like).copy_(value) if fits else value
-    learner.optimizer.load_state_dict({"state": state, "param_groups": checkpoint.optimizer_groups})
-    learner.scaler.load_state_dict(checkpoint.scaler)
-    torch.set_rng_state(checkpoint.tensors["random.cpu"])
-    if learner.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
-        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], learner.device)
-
-
-def trained_learner(
-    checkpoint: Checkpoint, device: torch.device, precision: torch.dtype, ranks: Ranks, display: Display
-) -> Learner:
+def trained_learner(checkpoint: Checkpoint, process: Process) -> Learner:
     """A learner to use, not to train. Raises TrainerError where the weights are another model's."""
-    learner = build_learner(checkpoint.recipe, device, precision, ranks, display)
+    learner = build_learner(checkpoint.recipe, process)
     restore_network(checkpoint, learner)
     return learner
 
@@ -125,39 +127,24 @@ def trained_learner(
 def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:
     """Put only the weights back. Raises TrainerError when they are another model's."""
     try:
-        learner.network.load_state_dict(_below("network.", checkpoint.tensors))
+        learner.network.load_state_dict(checkpoint.below("network."))
     except RuntimeError as error:
         raise TrainerError(f"{checkpoint.path}: does not fit this model ({error})", NEXT) from error
 
 
-def _serialise(learner: Learner, position: Position, data: str) -> bytes:
-    optimizer = learner.optimizer.state_dict()
-    tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
-    for number, slots in optimizer["state"].items():
-        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if learner.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
-    record = {
-        "position": asdict(position),
-        "recipe": asdict(learner.recipe),
-        "data": data,
-        "optimizer_groups": optimizer["param_groups"],
-        "scaler": learner.scaler.state_dict(),
-    }
-    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return safetensors.torch.save(packed, {"record": json.dumps(record)})
-
-
-def _parse(path: Path, content: bytes) -> Checkpoint:
-    # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    record = json.loads(header["__metadata__"]["record"])
-    position = Position(**record["position"] | {"running": EpochState(**record["position"]["running"])})
-    recipe = Recipe(**record["recipe"] | {"widths": tuple(record["recipe"]["widths"])})
-    tensors = safetensors.torch.load(content)
-    return Checkpoint(path, tensors, position, recipe, record["data"], record["optimizer_groups"], record["scaler"])
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def restore(checkpoint: Checkpoint, learner: Learner) -> None:
+    """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit."""
+    restore_network(checkpoint, learner)
+    parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in checkpoint.below("optimizer.").items():
+        number, _, slot = key.partition(".")
+        # Same strides as the parameter: fused kernels walk both as one block of memory.
+        like = parameters[int(number)]
+        fits = value.shape == like.shape
+        state.setdefault(int(number), {})[slot] = torch.empty_like(like).copy_(value) if fits else value
+    learner.optimizer.load_state_dict({"state": state, "param_groups": checkpoint.record["optimizer_groups"]})
+    learner.scaler.load_state_dict(checkpoint.record["scaler"])
+    torch.set_rng_state(checkpoint.tensors["random.cpu"])
+    if learner.process.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
+        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], learner.process.device)

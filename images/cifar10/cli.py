@@ -1,7 +1,5 @@
 """The command line. torch is imported only once the arguments are good."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -11,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cifar10.errors import StoppedError, TrainerError, UsageError
-from cifar10.interrupt import signals_handled_by, stop
+from cifar10.errors import TrainerError, UsageError, signals_handled_by, stop
 from cifar10.settings import MODELS, Settings
 
 DATA_VOLUME = Path("/data")
@@ -30,75 +27,65 @@ def build_parser() -> Parser:
     parser = Parser(prog="python -m cifar10", description="Train and use a CIFAR-10 classifier.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
-    def command(name: str, what: str, *parts: Callable[[argparse.ArgumentParser], None]) -> argparse.ArgumentParser:
+    def command(name: str, what: str, *parts: Callable[[Callable[..., Any]], None]) -> Callable[..., Any]:
         added = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
-        for add in (_add_common, *parts):
-            add(added)
-        return added
+        for add_part in (_add_common, *parts):
+            add_part(added.add_argument)
+        return added.add_argument
 
     command("train", "Train a model and evaluate it after every epoch.", _add_data, _add_training)
     command("eval", "Evaluate a checkpoint on the test images.", _add_data)
-    prediction = command("predict", "Classify image files with a checkpoint.")
-    prediction.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
-    export = command("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images.")
-    export.add_argument("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
+    add = command("predict", "Classify image files with a checkpoint.")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    add = command("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images.")
+    add("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _add_common(add: Callable[..., Any]) -> None:
     add("--model", choices=MODELS, help="default: simple to train, and to use whatever the run has")
     add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "bfloat16", "float16", "float32"), default="auto")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_data(add: Callable[..., Any]) -> None:
     data = DATA_VOLUME if DATA_VOLUME.is_dir() else Path("data")
     mirror = os.environ.get("CIFAR10_MIRROR")
     where = "directory (any layout of CIFAR-10, or folders of images), archive or .npz file; a directory without data"
-    add = parser.add_argument
     add("--data", type=Path, default=data, metavar="PATH", help=f"{where} gets it by download (default: %(default)s)")
     add("--mirror", default=mirror, metavar="URL", help="download from here (default: $CIFAR10_MIRROR or the origin)")
     add("--synthetic", action="store_true", help="invented images instead of --data")
 
 
-def _add_training(parser: argparse.ArgumentParser) -> None:
-    add, own = parser.add_argument, "default: the model's own"
-    add("--epochs", type=_positive_int, metavar="N", help=own)
-    add("--batch-size", type=_positive_int, metavar="N", help=f"images a step over all GPUs ({own})")
-    add("--learning-rate", type=_positive_float, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
-    add("--seed", type=_natural, default=0, metavar="N")
+def _add_training(add: Callable[..., Any]) -> None:
+    count, own = _number(int, 1, "a whole number from 1 to 2147483647"), "default: the model's own"
+    add("--epochs", type=count, metavar="N", help=own)
+    add("--batch-size", type=count, metavar="N", help=f"images a step over all GPUs ({own})")
+    rate = _number(float, 1e-300, "a number above 0")
+    add("--learning-rate", type=rate, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
+    add("--seed", type=_number(int, 0, "a whole number from 0 to 2147483647"), default=0, metavar="N")
     add("--augment", action="store_true", help="for simple: random shifts of up to 4 pixels and mirror images")
     choices = ("auto", "on", "off")
     add("--compile", nargs="?", const="on", choices=choices, default="auto", help="torch.compile (auto: in long runs)")
     add("--deterministic", action="store_true", help="bit-equal runs on a GPU too, at some cost")
     add("--resume", choices=("auto",), help="continue from the last checkpoint in --out, if there is one")
-    add("--repeat", type=_positive_int, default=1, metavar="N", help="N runs with N seeds; says mean and deviation")
+    add("--repeat", type=count, default=1, metavar="N", help="N runs with N seeds; says mean and deviation")
     add("--find-batch", action="store_true", help="measure which batch sizes fit and how fast they are, and end")
     add("--no-plots", dest="plots", action="store_false", help="no pictures and no TensorBoard file of the run")
 
 
-def _natural(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
-    return int(text)
+def _number(kind: type[int] | type[float], least: float, what: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = -1
+        if not least <= value < (2**31 if kind is int else float("inf")):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
 
-
-def _positive_int(text: str) -> int:
-    if _natural(text) == 0:
-        raise argparse.ArgumentTypeError("0 is too few")
-    return int(text)
-
-
-def _positive_float(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
+    return parse
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -110,22 +97,19 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Run the command; its result object, or None on a rank that does not report."""
     settings = settings_from(arguments)
-    if arguments.command == "predict":
-        from cifar10.prediction import predict
-
-        return predict(settings, arguments.images)
     if arguments.command == "export":
         from cifar10.export import export
 
         return export(settings, arguments.file)
+    from cifar10.inference import evaluate_command, predict
+    from cifar10.memory import find_batch
+    from cifar10.train import repeat, train
+
+    if arguments.command == "predict":
+        return predict(settings, arguments.images)
     if arguments.command == "eval":
-        from cifar10.evaluation import evaluate_command
-
         return evaluate_command(settings)
-    from cifar10.train import train
-    from cifar10.trials import find_batch_command, repeat
-
-    return (find_batch_command if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
+    return (find_batch if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -163,7 +147,6 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def _report(error: TrainerError) -> int:
-    if isinstance(error, (StoppedError, UsageError)) and os.environ.get("RANK", "0") != "0":
-        return error.code  # the same on every rank; one line about it is enough
-    print(f"cifar10: {error}\nnext: {error.next_step}", file=sys.stderr, flush=True)
+    if not error.everywhere or os.environ.get("RANK", "0") == "0":
+        print(f"cifar10: {error}\nnext: {error.next_step}", file=sys.stderr, flush=True)
     return error.code

@@ -1,7 +1,5 @@
 """What a data set is, the checks that every layout's arrays must pass, .npz files, and the invented images."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager

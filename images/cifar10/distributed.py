@@ -3,8 +3,6 @@
 Without torchrun everything here is the case of one rank and costs nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,8 +19,7 @@ from cifar10.errors import StoppedError, TrainerError
 Value = TypeVar("Value")
 
 # A download on the first rank may take hours; a hung collective should still be noticed within minutes.
-DATA_TIMEOUT = timedelta(hours=12)
-COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+DATA_TIMEOUT, COLLECTIVE_TIMEOUT = timedelta(hours=12), timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +47,15 @@ def ranks_from_environment(environ: Mapping[str, str]) -> Ranks:
 
 @contextmanager
 def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Join the other ranks (nccl on CUDA, gloo on CPU) and leave them again; nothing for one rank.
+    """Join the other ranks (nccl for what lies on a GPU, else gloo) and leave them again; nothing for one rank.
 
     Raises TrainerError when contact with another rank is lost.
     """
     if ranks.size == 1:
         yield
         return
-    cuda = device.type == "cuda"
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=COLLECTIVE_TIMEOUT, device_id=device if cuda else None)
+    backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
+    dist.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT, device_id=own)
     try:
         yield
     except StoppedError:  # every rank is here
@@ -76,14 +73,11 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
 @contextmanager
 def lead_first(ranks: Ranks) -> Iterator[None]:
     """Run the block on rank 0 alone, then on the others: one download, whose errors are printed once."""
-    if ranks.size == 1:
-        yield
-        return
-    waiting = dist.new_group(backend="gloo", timeout=DATA_TIMEOUT)
-    if not ranks.lead:
+    waiting = dist.new_group(backend="gloo", timeout=DATA_TIMEOUT) if ranks.size > 1 else None
+    if waiting and not ranks.lead:
         dist.barrier(waiting)
     yield
-    if ranks.lead:
+    if waiting and ranks.lead:
         dist.barrier(waiting)
 
 
@@ -94,36 +88,29 @@ def sum_over_ranks(ranks: Ranks, values: Tensor) -> Tensor:
     return values
 
 
-def any_rank(ranks: Ranks, flag: int, device: torch.device) -> int:
-    """The greatest `flag` of all ranks; waits for every rank."""
-    if ranks.size == 1:
-        return flag
-    shared = torch.tensor(flag, device=device)
-    dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+def any_rank(ranks: Ranks, flag: int) -> int:
+    """The greatest `flag` of all ranks; waits for every rank, but for no GPU."""
+    shared = torch.tensor(flag)
+    if ranks.size > 1:
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
 
 
-def least_of_ranks(ranks: Ranks, count: int, device: torch.device) -> int:
-    """The smallest `count` of all ranks; waits for every rank."""
-    return -any_rank(ranks, -count, device)
+def from_lead(ranks: Ranks, value: Value) -> Value:
+    """Rank 0's `value`, on every rank."""
+    box = [value]
+    if ranks.size > 1:
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
 
 
 def average_buffers(ranks: Ranks, network: nn.Module) -> None:
     """Replace batch norm's statistics, which each rank has of its own images, by their mean over the ranks."""
     for buffer in network.buffers():
-        if ranks.size > 1 and buffer.is_floating_point():
+        if buffer.is_floating_point():
             sum_over_ranks(ranks, buffer).div_(ranks.size)
 
 
 def without_exchange(network: nn.Module, wanted: bool = True) -> AbstractContextManager[Any]:
     """Under DDP, a backward pass in this block leaves the ranks' gradients to themselves, where that is `wanted`."""
     return network.no_sync() if wanted and isinstance(network, DistributedDataParallel) else nullcontext()
-
-
-def from_lead(ranks: Ranks, value: Value, device: torch.device) -> Value:
-    """Rank 0's `value`, on every rank."""
-    if ranks.size == 1:
-        return value
-    box = [value]
-    dist.broadcast_object_list(box, src=0, device=device)
-    return box[0]

@@ -1,7 +1,5 @@
 """Fetch the official archive: resumable, with progress, and only kept when its sha256 is right."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

@@ -1,26 +1,28 @@
-"""What ends a run early: every error carries one line of cause, one line of next step and an exit code."""
-
-from __future__ import annotations
+"""What ends a run early: errors, each with one line of cause, one of next step and an exit code; and signals."""
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 
 class TrainerError(Exception):
     """The run failed. `cause` says what happened and why, `next_step` what to do; exit code 1."""
 
     code = 1
+    everywhere = False  # whether every rank has it, so that one of them need say so
 
     def __init__(self, cause: str, next_step: str) -> None:
         super().__init__(cause)
-        self.cause = cause
-        self.next_step = next_step
+        self.cause, self.next_step = cause, next_step
         self.add_note(f"next: {next_step}")  # for who calls this from Python and sees a traceback
 
 
 class UsageError(TrainerError):
     """The command line asks for something that cannot be; exit code 2."""
 
-    code = 2
+    code, everywhere = 2, True
 
 
 class DeviceError(TrainerError):
@@ -29,9 +31,44 @@ class DeviceError(TrainerError):
     code = 3
 
 
+class DivergedError(TrainerError):
+    """The loss is no finite number any more; exit code 1."""
+
+    everywhere = True
+
+
 class StoppedError(TrainerError):
     """A signal ended the run; exit code 128 + the signal's number (130 for SIGINT, 143 for SIGTERM)."""
+
+    everywhere = True
 
     def __init__(self, number: int, cause: str, next_step: str) -> None:
         super().__init__(f"{signal.Signals(number).name}: {cause}", next_step)
         self.code = 128 + number
+
+
+class StopRequest:
+    """`number` is the signal that asked to stop, 0 while none did; the second one ends the process at once."""
+
+    number = 0
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Signal handler."""
+        self.number = number
+        signal.signal(number, signal.SIG_DFL)
+
+
+def stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Signal handler that raises StoppedError, also in process 1 of a container."""
+    raise StoppedError(number, "stopped before training, nothing was lost", "start the same command again")
+
+
+@contextmanager
+def signals_handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give SIGTERM and SIGINT to `handler` for the block's duration."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

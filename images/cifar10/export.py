@@ -1,7 +1,5 @@
 """The `export` command: a checkpoint as one file that classifies images without the trainer."""
 
-from __future__ import annotations
-
 import io
 import json
 from importlib.util import find_spec
@@ -13,11 +11,10 @@ from torch import Tensor, nn
 
 from cifar10.batches import DEVIATION, MEAN, averaged
 from cifar10.checkpoint import trained_learner
-from cifar10.distributed import Ranks
+from cifar10.device import Process
 from cifar10.errors import TrainerError, UsageError
-from cifar10.evaluation import find_checkpoint
 from cifar10.files import write_atomically
-from cifar10.report import Display
+from cifar10.inference import find_checkpoint
 from cifar10.settings import CLASSES, Settings
 
 SHAPES = {"images": "uint8 (N, 32, 32, 3), red green blue", "probabilities": "float32 (N, 10)"}
@@ -51,10 +48,10 @@ def export(settings: Settings, file: Path) -> dict[str, Any]:
         raise UsageError(f"*.onnx needs {' and '.join(missing)}", f"pip install {' '.join(missing)}, or name a *.pt2")
     checkpoint = find_checkpoint(settings)
     views = checkpoint.recipe.six_views
-    learner = trained_learner(checkpoint, torch.device("cpu"), torch.float32, Ranks(), Display())
+    classifier = Classifier(trained_learner(checkpoint, Process(torch.device("cpu"))).network, views)
     metadata = {"model": checkpoint.recipe.model, "classes": CLASSES, "views": 6 if views else 1} | SHAPES
     try:
-        write_atomically(file, serialise(Classifier(learner.network, views), metadata, file.suffix))
+        write_atomically(file, serialise(classifier, metadata, file.suffix))
     except OSError as error:
         raise TrainerError(f"cannot write {file}: {error.strerror}", "free space, or name another file") from error
     return metadata | {"checkpoint": str(checkpoint.path), "file": str(file)}

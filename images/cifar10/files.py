@@ -1,7 +1,5 @@
 """Files that are either whole or absent, whatever ends the process."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A folder of class folders: DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or DIR/CLASS/IMAGE alone."""
 
-from __future__ import annotations
-
 import os
 import time
 from itertools import chain

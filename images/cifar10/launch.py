@@ -4,8 +4,6 @@ torchrun does the work; what it adds is how a failure ends: torchrun's own trace
 said, and its exit code is always 1.
 """
 
-from __future__ import annotations
-
 import logging
 import signal
 import sys

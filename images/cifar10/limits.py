@@ -1,7 +1,5 @@
 """What this process may really use: a container's CPU quota and memory limit are in neither os nor /proc/meminfo."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 from collections.abc import Iterator, Mapping
@@ -25,9 +23,9 @@ def thread_count(environ: Mapping[str, str], local_ranks: int, root: Path = Path
 def cpu_quotas(root: Path) -> Iterator[float]:
     """CPUs granted by every control group above this process (cgroup v2, then v1), in whole ones, at least one."""
     for group in _own_groups(root):
-        quota, _, period = _read(group / "cpu.max").partition(" ")
+        quota, _, period = text_of(group / "cpu.max").partition(" ")
         yield from _whole_cpus(quota, period)
-    quota, period = (_read(root / "sys/fs/cgroup/cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    quota, period = (text_of(root / "sys/fs/cgroup/cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     yield from _whole_cpus(quota, period)
 
 
@@ -39,8 +37,8 @@ def available_memory(root: Path = Path("/")) -> int:
     groups.append((old, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
     left = [machine]
     for group, limit, usage, cache in groups:
-        if (most := _read(group / limit)).isdigit():
-            used = int(_read(group / usage) or 0) - _fields(group / "memory.stat").get(cache, 0)
+        if (most := text_of(group / limit)).isdigit():
+            used = int(text_of(group / usage) or 0) - _fields(group / "memory.stat").get(cache, 0)
             left.append(max(0, int(most) - used))
     return min(left)
 
@@ -57,7 +55,7 @@ def keep_freed_memory() -> None:
 
 
 def _own_groups(root: Path) -> list[Path]:
-    line = next((line for line in _read(root / "proc/self/cgroup").splitlines() if line.startswith("0::")), "0::/")
+    line = next((line for line in text_of(root / "proc/self/cgroup").splitlines() if line.startswith("0::")), "0::/")
     group = Path(line.removeprefix("0::").lstrip("/"))
     return [root / "sys/fs/cgroup" / directory for directory in (group, *group.parents)]
 
@@ -69,11 +67,11 @@ def _whole_cpus(quota: str, period: str) -> Iterator[int]:
 
 def _fields(path: Path) -> dict[str, int]:
     """The numbers of a file with a name and a number on each line."""
-    rows = (line.split() for line in _read(path).splitlines())
+    rows = (line.split() for line in text_of(path).splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
 
 
-def _read(path: Path) -> str:
+def text_of(path: Path) -> str:
     try:
         return path.read_text().strip()
     except OSError:

@@ -1,7 +1,5 @@
 """Memory: a step that does not fit is computed in smaller pieces, which gives the same gradient."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,12 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cifar10.batches import Resident, normalise
-from cifar10.device import start_clock
-from cifar10.distributed import least_of_ranks, without_exchange
-from cifar10.errors import TrainerError
-from cifar10.learner import Learner
+from cifar10.batches import Resident, move_to_device, normalise
+from cifar10.device import start, start_clock
+from cifar10.distributed import any_rank, without_exchange
+from cifar10.errors import TrainerError, UsageError
+from cifar10.learner import Learner, build_learner
 from cifar10.limits import available_memory
+from cifar10.settings import Settings
+from cifar10.sources import load_dataset
 
 # A CPU step's peak is at most so many times what its backward pass needs of the forward pass (measured on both models).
 PEAK = 2.5
@@ -22,7 +22,8 @@ SAMPLES = (8, 40)
 # The rest is for evaluation, the page cache and whoever else runs in the container.
 USABLE = 0.8
 GRAPH_WARM_UP = 3
-SLOWEST_TRIAL = 5.0
+SMALLEST_TRIAL, SLOWEST_TRIAL_SECONDS = 32, 5.0
+FREE_MEMORY = "free memory (on a GPU see nvidia-smi) or give a smaller --batch-size"
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -36,51 +37,59 @@ def halve_micro_batch(learner: Learner, error: RuntimeError) -> None:
     It cannot on several ranks: the others wait in the middle of the step.
     """
     before = learner.micro_batch
-    if before == 1 or learner.ranks.size > 1:
+    if before == 1 or learner.process.ranks.size > 1:
         cause = f"out of memory with {before} images at once: {str(error).splitlines()[0]}"
-        raise TrainerError(cause, "free memory (see nvidia-smi) or give a smaller --batch-size") from error
-    learner.micro_batch = -(-before // 2)
-    learner.display.say(f"out of memory with {before} images at once: going on with {learner.micro_batch}, same batch")
+        raise TrainerError(cause, FREE_MEMORY) from error
+    after = learner.micro_batch = -(-before // 2)
+    learner.process.display.say(f"out of memory with {before} images at once: going on with {after}, same batch")
 
 
 def prepare_step(learner: Learner, data: Resident) -> float:
     """Find how many images fit at once on every rank, and compile if that is wanted; returns the seconds it took."""
-    clock, share = start_clock(learner.device), min(learner.micro_batch, len(data))
-    fitting = share
-    if learner.device.type == "cpu":
-        room, need = available_memory() * USABLE / learner.ranks.local_size, step_bytes(learner, data)
-        while fitting > 1 and fitting * need > room:
-            fitting = -(-fitting // 2)
-    else:
-        while not fits(learner, data, fitting) and fitting > 1:
-            fitting = -(-fitting // 2)
-    learner.micro_batch = least_of_ranks(learner.ranks, fitting, learner.device)
+    clock, process = start_clock(learner.process.device), learner.process
+    share = fitting = min(learner.micro_batch, len(data))
+    while fitting > 1 and not fits(learner, data, fitting):
+        fitting = -(-fitting // 2)
+    learner.micro_batch = -any_rank(process.ranks, -fitting)
     if learner.micro_batch < share:
-        learner.display.say(f"memory is short: {learner.micro_batch} of {share} images at once, same batch and curve")
-    if learner.compiled:
-        for _ in range(GRAPH_WARM_UP):
-            rehearse(learner, data, learner.micro_batch)
+        process.display.say(f"memory is short: {learner.micro_batch} of {share} images at once, same batch and curve")
+    for _ in range(GRAPH_WARM_UP if learner.compiled else 0):
+        rehearse(learner, data, learner.micro_batch)
     return clock()
 
 
-def find_batch(learner: Learner, data: Resident) -> list[dict[str, Any]]:
-    """Speed and memory of growing batches, up to the largest that fits or takes SLOWEST_TRIAL seconds."""
+def find_batch(settings: Settings) -> dict[str, Any]:
+    """Speed and memory of growing batches, up to the largest that fits or takes SLOWEST_TRIAL_SECONDS.
+
+    The result has one object a batch size, the fastest and the largest. Raises TrainerError when none fits.
+    """
+    process, count, seconds = start(settings.device, settings.precision), SMALLEST_TRIAL, 0.0
+    if process.ranks.size > 1:
+        raise UsageError("--find-batch measures one device", "start it without torchrun")
+    data = move_to_device(load_dataset(settings, process.display).train, process.device)
+    learner = build_learner(settings.recipe(process.device.type), process)
     rows: list[dict[str, Any]] = []
-    count, seconds, cuda = 32, 0.0, learner.device.type == "cuda"
-    need = step_bytes(learner, data)
-    while seconds < SLOWEST_TRIAL and (fits(learner, data, count) if cuda else count * need < available_memory()):
-        clock = start_clock(learner.device)
+    while seconds < SLOWEST_TRIAL_SECONDS and fits(learner, data, count):
+        clock, cuda = start_clock(process.device), process.device.type == "cuda"
         rehearse(learner, data, count)
         seconds = clock()
-        memory = torch.cuda.max_memory_allocated(learner.device) if cuda else count * need
+        memory = torch.cuda.max_memory_allocated(process.device) if cuda else count * step_bytes(learner, data)
         rows.append({"batch_size": count, "images_per_second": round(count / seconds, 1), "memory_bytes": memory})
-        learner.display.say(f"batch {count:>6}  {count / seconds:>9,.0f} images/s  {memory / 2**20:>7,.0f} MiB")
+        process.display.say(f"batch {count:>6}  {count / seconds:>9,.0f} images/s  {memory / 2**20:>7,.0f} MiB")
         count *= 2
-    return rows
+    if not rows:
+        raise TrainerError(f"there is no memory for {count} images at once", FREE_MEMORY)
+    fastest = max(rows, key=lambda row: row["images_per_second"])
+    return {"fastest": fastest["batch_size"], "largest": rows[-1]["batch_size"], "batches": rows}
 
 
 def fits(learner: Learner, data: Resident, count: int) -> bool:
-    """Whether a GPU's memory is enough for so many images at once; also lets cuDNN choose its algorithms."""
+    """Whether memory is enough for so many images at once: estimated on a CPU, tried on a GPU.
+
+    There it also lets cuDNN choose its algorithms.
+    """
+    if learner.process.device.type == "cpu":
+        return count * step_bytes(learner, data) <= available_memory() * USABLE / learner.process.ranks.local_size
     try:
         rehearse(learner, data, count)
     except RuntimeError as error:
@@ -93,23 +102,22 @@ def fits(learner: Learner, data: Resident, count: int) -> bool:
 def rehearse(learner: Learner, data: Resident, count: int) -> None:
     """Forward and backward pass on so many images, which leave no trace in network or optimizer."""
     with _untouched(learner.network), without_exchange(learner.parallel):
-        images = _images(data, count)
-        learner.logits(learner.forward_for(images), images).sum().backward()
+        learner.logits(_images(data, count), train=True).sum().backward()
 
 
 def step_bytes(learner: Learner, data: Resident) -> int:
     """Bytes that a CPU step needs for each image, from what autograd keeps of two small batches."""
     kept = []
     for count in SAMPLES:
-        tensors: dict[int, int] = {}
+        sizes: dict[int, int] = {}
 
-        def keep(tensor: Tensor, tensors: dict[int, int] = tensors) -> Tensor:
-            tensors[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        def keep(tensor: Tensor, sizes: dict[int, int] = sizes) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
         with _untouched(learner.network), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            learner.logits(learner.network, _images(data, count)).sum()
-        kept.append(sum(tensors.values()))
+            learner.logits(_images(data, count)).sum()
+        kept.append(sum(sizes.values()))
     return int(PEAK * (kept[1] - kept[0]) / (SAMPLES[1] - SAMPLES[0]))
 
 

@@ -1,7 +1,5 @@
 """The networks. A new model: a class here, a line in build_model and its recipes in settings.RECIPES."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

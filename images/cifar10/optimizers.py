@@ -1,7 +1,5 @@
 """The optimizers and their rates. A rate depends on the step alone, so that a resumed run has nothing to restore."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,13 +61,10 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Muon for fast, Adam for every other: fused (one kernel for all parameters) where this torch has it."""
+    """Muon for fast; for every other Adam, fused: one kernel for all parameters."""
     if isinstance(network, FastNet):
         return Muon(_groups(network, recipe))
-    try:
-        return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
-    except RuntimeError:
-        return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
 
 
 def _groups(network: FastNet, recipe: Recipe) -> list[dict[str, Any]]:

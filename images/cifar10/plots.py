@@ -1,7 +1,5 @@
 """What people look at, in the run's directory: curves for TensorBoard while it goes on, pictures at its end."""
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Iterator
@@ -11,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cifar10.batches import Resident
 from cifar10.checkpoint import Position
 from cifar10.data import Dataset, Split
 from cifar10.files import write_atomically
+from cifar10.inference import classify
 from cifar10.learner import Learner
-from cifar10.loop import batch_logits
 from cifar10.settings import CLASSES
 
 if TYPE_CHECKING:
@@ -31,15 +27,21 @@ EXAMPLES, WRONG, COLUMNS = 24, 16, 8
 
 @dataclass(slots=True)
 class Outputs:
-    """Writes into `out`, beginning with epoch `first` (from 1). A failure is one line and never ends the run."""
+    """Writes into `out`, beginning with epoch `first` (from 1), where it is `enabled`.
+
+    A failure is one line and never ends the run.
+    """
 
     out: Path
     learner: Learner
     first: int
+    enabled: bool = True
     seconds: float = 0.0  # what all this has cost so far
 
     def add_epoch(self, row: dict[str, float]) -> None:
         """Append a row of metrics.csv to TensorBoard's file; nothing where tensorboard is not installed."""
+        if not self.enabled:
+            return
         with self._measured("TensorBoard file"), suppress(ImportError):
             # What torch's SummaryWriter is made of; its thread would print a traceback when the disk is full.
             from tensorboard.compat.proto.event_pb2 import Event
@@ -54,8 +56,10 @@ class Outputs:
                 for event in [Event(wall_time=now, file_version="brain.Event:2")] * new + events:
                     RecordWriter(file).write(event.SerializeToString())
 
-    def draw(self, position: Position, dataset: Dataset, resident: Resident, most: int | None) -> None:
+    def draw(self, position: Position, dataset: Dataset, most: int | None = None) -> None:
         """Write curves.png, and of (at `most`) the test images confusion-matrix.png and predictions.png."""
+        if not self.enabled or not position.history:
+            return
         with self._measured("pictures"):
             # Without pyplot, whose state and backend are a notebook's.
             from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,9 +68,7 @@ class Outputs:
             test, names = Split(dataset.test.images[:most], dataset.test.labels[:most]), list(CLASSES)
             if dataset.source == "synthetic":
                 names = [f"pattern {number}" for number in range(len(CLASSES))]
-            rows = torch.arange(len(test.labels), device=resident.labels.device)
-            logits = torch.cat([logits for _, logits in batch_logits(self.learner, resident, rows)])
-            sure, title = logits.softmax(1).cpu().numpy(), self._title(position, dataset.source)
+            sure, title = classify(self.learner, test.images), self._title(position, dataset.source)
             for name, size, draw in (
                 ("curves", (10, 4), lambda figure: draw_curves(figure, position.history)),
                 ("confusion-matrix", (8, 7.5), lambda figure: draw_confusions(figure, test, sure, names)),
@@ -89,11 +91,11 @@ class Outputs:
         try:
             yield
         except Exception as error:  # whatever a library raises, and a full disk
-            self.learner.display.say(f"no {what}: {error} (the run itself is not affected)")
+            self.learner.process.display.say(f"no {what}: {error} (the run itself is not affected)")
         self.seconds += time.monotonic() - begun
 
 
-def draw_curves(figure: Figure, history: list[dict[str, float]]) -> str:
+def draw_curves(figure: "Figure", history: list[dict[str, float]]) -> str:
     """Loss and accuracy by epoch; returns what the title says of them."""
     epochs, axes = [row["epoch"] for row in history], figure.subplots(1, 2)
     for column, panel in (("train_loss", axes[0]), ("test_loss", axes[0]), ("test_accuracy", axes[1])):
@@ -105,7 +107,7 @@ def draw_curves(figure: Figure, history: list[dict[str, float]]) -> str:
     return "loss and accuracy"
 
 
-def draw_confusions(figure: Figure, test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
+def draw_confusions(figure: "Figure", test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
     """The share of each answer in each class, of probabilities `sure` (N, 10); returns what the title says of it."""
     axes, counts = figure.subplots(), np.zeros((len(names), len(names)))
     np.add.at(counts, (test.labels, sure.argmax(1)), 1)
@@ -120,7 +122,7 @@ def draw_confusions(figure: Figure, test: Split, sure: NDArray[np.float32], name
     return f"answers to {len(sure):,} test images in % of each class"
 
 
-def draw_examples(figure: Figure, test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
+def draw_examples(figure: "Figure", test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
     """Wrong answers, the surest first, which tell most of network and labels; then right ones."""
     answers = sure.argmax(1)
     right = answers == test.labels

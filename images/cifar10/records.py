@@ -1,7 +1,5 @@
 """What a run leaves beside its checkpoint: metrics.csv and run.json; and the directory they lie in."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -15,23 +13,19 @@ import safetensors
 import torch
 
 from cifar10.checkpoint import INDEX
-from cifar10.device import device_name
+from cifar10.device import device_name, launcher_request, machine
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
+from cifar10.limits import text_of
 from cifar10.settings import MODELS, Settings
 
 RUNS = Path("runs")
-COLUMNS = (
-    *("epoch", "train_loss", "test_loss", "test_accuracy"),
-    *("seconds", "evaluation_seconds", "images_per_second", "learning_rate"),
-)
 
 
 def newest_run(model: str | None = None, runs: Path = RUNS) -> Path | None:
     """The directory in ./runs whose checkpoint (of that model) was written last."""
-    pattern = f"*-{model}/{INDEX}" if model else f"*/{INDEX}"
-    found = sorted(runs.glob(pattern), key=lambda path: path.stat().st_mtime)
-    return found[-1].parent if found else None
+    found = runs.glob(f"*-{model}/{INDEX}" if model else f"*/{INDEX}")
+    return max((path.parent for path in found), key=lambda run: (run / INDEX).stat().st_mtime, default=None)
 
 
 def new_run(settings: Settings) -> Path:
@@ -53,7 +47,7 @@ def run_directory(settings: Settings) -> Path:
 def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
     """Replace metrics.csv: one row an epoch; seconds and images_per_second are those of training alone."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, history[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_atomically(directory / "metrics.csv", text.getvalue().encode())
@@ -61,10 +55,12 @@ def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
 
 def write_manifest(directory: Path, settings: Settings, device: torch.device, facts: dict[str, Any]) -> None:
     """Replace run.json: arguments, versions, device; `facts` adds what only this run knows (data, ranks, precision)."""
+    driver = text_of(Path("/proc/driver/nvidia/version")).splitlines()
     manifest = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "arguments": settings.as_json(),
         "device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()},
+        "image": launcher_request(machine()).get("image"),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -72,15 +68,8 @@ def write_manifest(directory: Path, settings: Settings, device: torch.device, fa
             "cudnn": torch.backends.cudnn.version(),
             "numpy": numpy.__version__,
             "safetensors": safetensors.__version__,
-            "driver": _driver(),
+            "driver": driver[0] if driver else None,
         },
         **facts,
     }
     write_atomically(directory / "run.json", (json.dumps(manifest, indent=2) + "\n").encode())
-
-
-def _driver() -> str | None:
-    try:
-        return Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
-    except (OSError, IndexError):
-        return None

@@ -1,7 +1,5 @@
 """What a person sees while waiting: a bar on a terminal, plain lines on a pipe, nothing on the other ranks."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

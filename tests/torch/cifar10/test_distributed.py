@@ -55,17 +55,17 @@ GRADIENT_PROGRAM = """
 import os, sys, torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import synthetic
+from cifar10.device import Process
 from cifar10.distributed import process_group, ranks_from_environment
 from cifar10.learner import build_learner
 from cifar10.loop import train_share
-from cifar10.report import Display
 from cifar10.settings import Recipe
 
 cpu, ranks = torch.device("cpu"), ranks_from_environment(os.environ)
 data = move_to_device(synthetic(8, 1).train, cpu)
 with process_group(ranks, cpu):
     recipe = Recipe("simple", 1, 4, 1e-3)
-    learner = build_learner(recipe, cpu, torch.float32, ranks, Display())
+    learner = build_learner(recipe, Process(cpu, ranks=ranks))
     learner.micro_batch = int(sys.argv[2])
     learner.optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
     for start, stop in ((0, 4), (4, 7), (7, 8)):

@@ -14,9 +14,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import numpy as np
-from cifar10.evaluation import find_checkpoint
+from cifar10.checkpoint import trained_learner
+from cifar10.device import Process
 from cifar10.export import export
-from cifar10.prediction import classify
+from cifar10.inference import classify, find_checkpoint
 from cifar10.settings import CLASSES, MODELS, Settings
 from cifar10.train import train
 
@@ -46,7 +47,9 @@ def trained(request: pytest.FixtureRequest, npz: Path, tmp_path_factory: pytest.
 @pytest.fixture
 def expected(trained: Settings, arrays: dict[str, Any]) -> Any:
     """What `predict` says of the first seven test images."""
-    probabilities, _ = classify(trained, find_checkpoint(trained), arrays["x_test"][:7])
+    checkpoint = find_checkpoint(trained)
+    learner = trained_learner(checkpoint, Process(torch.device("cpu")))
+    probabilities = classify(learner, arrays["x_test"][:7], checkpoint.recipe.six_views)
     assert probabilities.std(0).max() > 1e-3  # else any answer would do
     return probabilities
 

@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 from cifar10.batches import Resident, draw_epoch, move_to_device, take_batch
 from cifar10.data import Split
+from cifar10.device import Process
 from cifar10.distributed import Ranks
 from cifar10.learner import Learner, build_learner
 from cifar10.loop import EpochState, evaluate, train_epoch
 from cifar10.models import build_model
-from cifar10.report import Display
 from cifar10.settings import MODELS, RECIPES, Recipe
 from torch import nn
 from torch.nn import functional
@@ -36,7 +36,7 @@ def test_data(arrays: dict[str, Any]) -> Resident:
 
 
 def learner(precision: torch.dtype = torch.float32, recipe: Recipe = RECIPE) -> Learner:
-    return build_learner(recipe, CPU, precision, Ranks(), Display())
+    return build_learner(recipe, Process(CPU, precision))
 
 
 class Reference(nn.Module):
@@ -110,7 +110,7 @@ def test_ranks_together_evaluate_like_one(test_data: Resident) -> None:
     shares = []
     for rank in range(2):
         it = learner()
-        it.ranks = Ranks(rank, 2)
+        it.process = Process(CPU, it.process.precision, Ranks(rank, 2))
         shares.append(evaluate(it, test_data))
     for number in range(2):
         assert sum(share[number] for share in shares) == pytest.approx(whole[number], rel=1e-6)

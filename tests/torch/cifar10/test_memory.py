@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch")
 from cifar10 import loop, memory
 from cifar10.batches import Resident, draw_epoch, move_to_device
 from cifar10.data import Split
+from cifar10.device import Process
 from cifar10.distributed import Ranks
 from cifar10.errors import TrainerError
 from cifar10.learner import Learner, build_learner
 from cifar10.limits import available_memory
-from cifar10.report import Display
 from cifar10.settings import Recipe
 
 CPU = torch.device("cpu")
@@ -34,16 +34,16 @@ def data(arrays: dict[str, Any]) -> Resident:
 
 
 def learner(**changes: Any) -> Learner:
-    return build_learner(replace(RECIPE, **changes), CPU, torch.float32, Ranks(), Display())
+    return build_learner(replace(RECIPE, **changes), Process(CPU))
 
 
 def exhausted(limit: int, original: Callable[..., Any]) -> Callable[..., Any]:
     """The learner's forward pass on a GPU, simulated, that has memory for `limit` images only."""
 
-    def logits(self: Learner, forward: Any, images: torch.Tensor) -> torch.Tensor:
-        if len(images) > limit and torch.is_grad_enabled():
+    def logits(self: Learner, images: torch.Tensor, train: bool = False) -> torch.Tensor:
+        if len(images) > limit and train:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return original(self, forward, images)
+        return original(self, images, train)
 
     return logits
 
@@ -76,7 +76,7 @@ def test_one_image_that_does_not_fit_ends_in_two_lines(
 
 def test_on_several_ranks_nobody_waits_for_the_one_without_memory() -> None:
     it = learner()
-    it.ranks = Ranks(0, 2)
+    it.process = Process(CPU, ranks=Ranks(0, 2))
     with pytest.raises(TrainerError, match="out of memory with 64 images"):
         memory.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
 
@@ -122,8 +122,15 @@ def test_find_batch_measures_and_trains_nothing(cli: Callable, npz: Path, monkey
     sizes = [row["batch_size"] for row in outcome.result["batches"]]
     assert sizes == [32 * 2**step for step in range(len(sizes))] and len(sizes) > 1
     assert outcome.result["largest"] == sizes[-1] and outcome.result["fastest"] in sizes
-    assert all(row["memory_bytes"] < 256 << 20 for row in outcome.result["batches"])
+    assert all(row["memory_bytes"] <= (256 << 20) * memory.USABLE for row in outcome.result["batches"])
     assert not Path("runs").exists()
+
+
+def test_find_batch_says_that_not_even_the_smallest_fits(
+    cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 20)
+    cli("train", "--data", npz, "--device", "cpu", "--find-batch").assert_failed(1, "no memory for 32 images")
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

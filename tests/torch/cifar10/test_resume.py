@@ -21,9 +21,8 @@ torch = pytest.importorskip("torch")
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import files, loop
 from cifar10.checkpoint import load_checkpoint
-from cifar10.distributed import Ranks
+from cifar10.device import Process
 from cifar10.learner import build_learner
-from cifar10.report import Display
 from cifar10.settings import Recipe
 from safetensors.torch import load_file
 
@@ -234,7 +233,7 @@ def test_fifty_kills_lose_no_more_than_the_running_epoch(train: Callable) -> Non
 def test_random_state_is_restored(tmp_path: Path) -> None:
     """No model here draws random numbers while it trains, but one with dropout would."""
     recipe, cpu = Recipe("simple", 1, 64, 1e-3), torch.device("cpu")
-    learners = [build_learner(recipe, cpu, torch.float32, Ranks(), Display()) for _ in range(2)]
+    learners = [build_learner(recipe, Process(cpu)) for _ in range(2)]
     torch.rand(5)
     checkpoint_module.save_checkpoint(tmp_path, learners[0], checkpoint_module.Position(), "")
     expected = torch.rand(5)
