@@ -14,7 +14,8 @@ import torch
 
 from cifar10.distributed import Ranks, ranks_from_environment
 from cifar10.errors import DeviceError, UsageError
-from cifar10.limits import keep_freed_memory, text_of, thread_count
+from cifar10.files import text_of
+from cifar10.limits import keep_freed_memory, thread_count
 from cifar10.report import Display
 
 # Where the NVIDIA driver shows itself to a process, in a container and under WSL too.

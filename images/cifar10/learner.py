@@ -40,15 +40,16 @@ class Learner:
 
     def wrap(self, compiled: bool) -> None:
         """Build `parallel` and `compiled` for the network's present set of trained parameters."""
-        self.parallel, alone, device = self.network, self.process.ranks.size == 1, self.process.device
+        self.parallel = self.network
+        cuda, alone = self.process.device.type == "cuda", self.process.ranks.size == 1
         if not alone:
-            ids = [device.index] if device.type == "cuda" else None
+            ids = [self.process.device.index] if cuda else None
             # Batch norm's statistics are averaged before each evaluation instead of being sent in each step.
             self.parallel = DistributedDataParallel(
                 self.network, device_ids=ids, gradient_as_bucket_view=True, broadcast_buffers=False
             )
         # CUDA graphs, which this mode records, take the launches out of small steps; DDP's hooks cannot be recorded.
-        mode = "reduce-overhead" if device.type == "cuda" and alone else "default"
+        mode = "reduce-overhead" if cuda and alone else "default"
         self.compiled = torch.compile(self.parallel, mode=mode, dynamic=False) if compiled else None
 
 

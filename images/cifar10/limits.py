@@ -2,8 +2,10 @@
 
 import ctypes
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+from cifar10.files import text_of
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
@@ -20,13 +22,12 @@ def thread_count(environ: Mapping[str, str], local_ranks: int, root: Path = Path
     return max(1, int(processors) // local_ranks)
 
 
-def cpu_quotas(root: Path) -> Iterator[float]:
+def cpu_quotas(root: Path) -> list[int]:
     """CPUs granted by every control group above this process (cgroup v2, then v1), in whole ones, at least one."""
-    for group in _own_groups(root):
-        quota, _, period = text_of(group / "cpu.max").partition(" ")
-        yield from _whole_cpus(quota, period)
-    quota, period = (text_of(root / "sys/fs/cgroup/cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
-    yield from _whole_cpus(quota, period)
+    quotas = [text_of(group / "cpu.max").split() for group in _own_groups(root)]
+    quotas.append([text_of(root / f"sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period")])
+    # "max" and -1, where there is none, are no digits.
+    return [max(1, int(pair[0]) // int(pair[1])) for pair in quotas if len(pair) == 2 and all(map(str.isdigit, pair))]
 
 
 def available_memory(root: Path = Path("/")) -> int:
@@ -60,19 +61,7 @@ def _own_groups(root: Path) -> list[Path]:
     return [root / "sys/fs/cgroup" / directory for directory in (group, *group.parents)]
 
 
-def _whole_cpus(quota: str, period: str) -> Iterator[int]:
-    if quota.isdigit() and period.isdigit() and int(period) > 0:
-        yield max(1, int(quota) // int(period))
-
-
 def _fields(path: Path) -> dict[str, int]:
     """The numbers of a file with a name and a number on each line."""
     rows = (line.split() for line in text_of(path).splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
-
-
-def text_of(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

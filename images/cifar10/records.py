@@ -15,8 +15,7 @@ import torch
 from cifar10.checkpoint import INDEX
 from cifar10.device import device_name, launcher_request, machine
 from cifar10.errors import TrainerError
-from cifar10.files import write_atomically
-from cifar10.limits import text_of
+from cifar10.files import text_of, write_atomically
 from cifar10.settings import MODELS, Settings
 
 RUNS = Path("runs")
