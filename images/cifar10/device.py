@@ -60,7 +60,7 @@ def start(asked: str, precision: str = "auto", deterministic: bool = False) -> P
     torch.backends.cudnn.benchmark = not deterministic
     torch.set_num_threads(thread_count(os.environ, ranks.local_size))
     keep_freed_memory()
-    display.say(f"device: {reason or device_name(device)}")
+    display.say(f"device: {reason}, {device_name(device)}" if kind == "cuda" else f"device: {reason}")
     return Process(device, choose_precision(precision, device), ranks, display)
 
 
@@ -85,14 +85,14 @@ def launcher_request(root: Path) -> dict[str, Any]:
 
 
 def choose_device(asked: str, facts: DeviceFacts) -> tuple[str, str]:
-    """The kind of device, "cpu" or "cuda", and for a CPU the reason; `asked` is one of these or "auto".
+    """The kind of device, "cpu" or "cuda", and the words that say so and why; `asked` is one of these or "auto".
 
     Raises DeviceError when CUDA was asked for, or a GPU belongs to this run, and CUDA does not work.
     """
     if asked == "cpu":
         return "cpu", "CPU, as asked with --device cpu"
     if facts.cuda_problem is None:
-        return "cuda", ""
+        return "cuda", "CUDA"
     if asked == "cuda":
         raise DeviceError(f"--device cuda, but CUDA cannot be used: {facts.cuda_problem}", ENVCHECK)
     if facts.request == "cpu":

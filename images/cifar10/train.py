@@ -223,6 +223,7 @@ def finish(run: Run, seconds: dict[str, float], begun: float) -> dict[str, Any]:
         "device": device.type,
         "epochs": run.position.epoch,
         "seconds": round(time.monotonic() - begun, 3),
+        "cpu_seconds": round(time.process_time(), 3),
         **{f"{name}_seconds": round(value, 3) for name, value in phases.items()},
         "ranks": learner.process.ranks.size,
         "model": learner.recipe.model,

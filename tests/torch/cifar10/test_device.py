@@ -28,9 +28,9 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "facts", "device", "words"),
     [
-        ("auto", DeviceFacts(None), "cuda", ""),
-        ("auto", DeviceFacts(None, request="cpu"), "cuda", ""),
-        ("cuda", DeviceFacts(None), "cuda", ""),
+        ("auto", DeviceFacts(None), "cuda", "CUDA"),
+        ("auto", DeviceFacts(None, request="cpu"), "cuda", "CUDA"),
+        ("cuda", DeviceFacts(None), "cuda", "CUDA"),
         ("cpu", DeviceFacts(None, ("/dev/nvidiactl",), "gpu"), "cpu", "as asked"),
         ("auto", DeviceFacts(DEAD), "cpu", DEAD),
         # /proc/driver/nvidia of the host shows in every container: the launcher's record decides.
