@@ -40,7 +40,7 @@ FAST = Recipe("fast", 8, 2000, 0.24, (64, 256, 256), "alternating", 2, 0.2, deca
 RECIPES = {
     ("simple", "cpu"): Recipe("simple", 10, 64, 1e-3),
     ("simple", "cuda"): Recipe("simple", 10, 64, 1e-3),
-    ("fast", "cpu"): replace(FAST, epochs=10, batch_size=512, learning_rate=0.12, widths=(32, 128, 128), reduced=0.5),
+    ("fast", "cpu"): replace(FAST, batch_size=512, learning_rate=0.18, widths=(32, 128, 128), reduced=0.5),
     ("fast", "cuda"): FAST,
 }
 MODELS = ("simple", "fast")
