@@ -4,7 +4,7 @@ import hashlib
 import io
 import pickle
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,6 @@ import numpy as np
 from cifar10.data import BadDataError, Split, Splits, checked_split, readable
 
 ARCHIVE = "cifar-10-python.tar.gz"
-BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
-# What the pickles name. numpy has moved its reconstruct between private modules, and may again.
-NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +37,29 @@ OFFICIAL = Release(
         "test_batch": "40351d587109b95175f43aff81a1287e",
     },
 )
+BATCHES = tuple(OFFICIAL.md5)
 
 
 def read_archive(path: Path, release: Release = OFFICIAL) -> Splits:
     """Load the official .tar.gz; its sha256 must match before a byte is parsed. Nothing is written to disk."""
-    content = _verified(path, "sha256", release.sha256)
-    with readable(path, "archive"), tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    content = io.BytesIO(_verified(path, "sha256", release.sha256))
+    with readable(path, "archive"), tarfile.open(fileobj=content) as archive:
         # In its own order: to go back would be to unpack it from the start again.
         files = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
-        return _join(lambda name: _parse(path / name, files[f"cifar-10-batches-py/{name}"]))
+        return _joined(_parse(path / name, files[f"cifar-10-batches-py/{name}"]) for name in BATCHES)
 
 
-def read_batches(directory: Path, release: Release = OFFICIAL, binary: bool = False) -> Splits:
-    """Load torchvision's layout (data_batch_1..5 and test_batch); every file's md5 must match before it is parsed.
+def read_batches(paths: Sequence[Path], release: Release = OFFICIAL) -> Splits:
+    """Load torchvision's data_batch_1..5 and test_batch, or data_batch_1.bin..5 and test_batch.bin, in this order.
 
-    Or else the binary version (data_batch_1.bin..5 and test_batch.bin), for which no digests are known.
+    The md5 of torchvision's files must match before they are parsed; for the binary version no digests are known.
     """
-    if binary:
-        return _join(lambda name: _parse(directory / f"{name}.bin"))
-    return _join(lambda name: _parse(directory / name, _verified(directory / name, "md5", release.md5[name])))
+    contents = (path.read_bytes() if path.suffix else _verified(path, "md5", release.md5[path.name]) for path in paths)
+    return _joined(map(_parse, paths, contents))
 
 
 def _verified(path: Path, algorithm: str, expected: str) -> bytes:
-    with readable(path, "file"):
-        content = path.read_bytes()
+    content = path.read_bytes()
     digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if digest != expected:
         raise BadDataError(path, f"is not the official file: {algorithm} {digest}, expected {expected}")
@@ -78,24 +70,26 @@ class _Unpickler(pickle.Unpickler):
     """Answers to an array's three names alone, although the digest has already vouched for the content."""
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in NAMES:
+        # In whatever module: numpy has moved its reconstruct between private ones, and may again.
+        known = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
+        if name not in known:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return NAMES[module, name]
+        return known[name]
 
 
-def _parse(path: Path, pickled: bytes | None = None) -> Split:
+def _parse(path: Path, content: bytes) -> Split:
     with readable(path, "CIFAR-10 batch"):
-        if pickled is None:  # records of a label and the pixels
-            records = np.fromfile(path, np.uint8).reshape(-1, 1 + 3072)
+        if path.suffix == ".bin":  # records of a label and the pixels
+            records = np.frombuffer(content, np.uint8).reshape(-1, 1 + 3072)
             labels, pixels = records[:, 0], records[:, 1:]
         else:
-            batch = _Unpickler(io.BytesIO(pickled), encoding="bytes").load()
+            batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
             labels, pixels = np.asarray(batch[b"labels"]), batch[b"data"]
         # A row of pixels holds 1,024 red, then green, then blue values.
         return checked_split(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, path, "batch")
 
 
-def _join(read: Callable[[str], Split]) -> Splits:
-    *parts, test = map(read, BATCHES)
-    images, labels = [part.images for part in parts], [part.labels for part in parts]
+def _joined(batches: Iterable[Split]) -> Splits:
+    *train, test = batches
+    images, labels = [batch.images for batch in train], [batch.labels for batch in train]
     return Split(np.concatenate(images), np.concatenate(labels)), test

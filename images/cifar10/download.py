@@ -43,8 +43,7 @@ def download_archive(target: Path, display: Display, release: Release, mirror: s
                     return
                 part.unlink()
                 if not continued:  # else its beginning may be of another file: once more, from nothing
-                    problem = f"{url}: wrong content, sha256 {digest}, expected {release.sha256}"
-                    raise TrainerError(problem, OTHER_SOURCE)
+                    raise TrainerError(f"{url}: wrong sha256 {digest}, expected {release.sha256}", OTHER_SOURCE)
     except OSError as error:
         problem = f"cannot download to {part}: {error.strerror or error}"
         raise TrainerError(problem, "give a --data directory that can be written and has room") from error
@@ -83,16 +82,13 @@ def _continue(url: str, part: Path, offset: int, display: Display) -> None:
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         done = start = offset if response.status == 206 else 0  # a server that ignores Range sends the whole file
         total, begun = start + int(response.headers.get("Content-Length") or 0), time.monotonic()
-        free = shutil.disk_usage(part.parent).free
-        if total - start > free:
+        if total - start > (free := shutil.disk_usage(part.parent).free):
             raise OSError(errno.ENOSPC, f"{(total - start) // MIB} MiB to come, {free // MIB} MiB free")
-        with part.open("r+b") as file, display.bar("download", total) as bar:
+        with part.open("ab") as file, display.bar("download", total) as bar:
             file.truncate(start)
-            file.seek(start)
             while chunk := response.read1(MIB // 4):
-                file.write(chunk)
-                done += len(chunk)
-                rate = (done - start) / max(1e-3, time.monotonic() - begun)
+                done += file.write(chunk)
+                rate = (done - start) / (time.monotonic() - begun)
                 amount = f"{done / MIB:.1f} of {total / MIB:.1f} MiB  {rate / MIB:.1f} MiB/s"
                 bar.update(done, f"{amount}  {clock(max(0, total - done) / rate)} left")
     if done < total:

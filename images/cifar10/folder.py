@@ -13,7 +13,7 @@ from cifar10.settings import CLASSES
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 NUMBERS = tuple("0123456789")
-SIDE = 32
+SIZE = (32, 32)
 
 Labelled = list[tuple[str, int]]  # each image file's path and label
 
@@ -25,14 +25,15 @@ def is_image_folder(root: Path) -> bool:
 
 
 def list_images(root: Path, display: Display) -> tuple[Labelled, Labelled]:
-    """The files to train on and to test with. Raises BadDataError naming a folder that is no class or lacks images."""
+    """The files to train on and to test with. BadDataError, OSError: a folder is no class or lacks images."""
     if (root / "train").is_dir() or (root / "test").is_dir():
         train, test = _list_classes(root / "train"), _list_classes(root / "test")
     else:
         display.say(f"{root} has no folders train and test: every sixth image of a class is kept to test with")
-        classes = _list_classes(root)
-        test = [images[5::6] for images in classes]
-        train = [[image for place, image in enumerate(images) if place % 6 != 5] for images in classes]
+        train = _list_classes(root)
+        test = [images[5::6] for images in train]
+        for images in train:
+            del images[5::6]
     if not any(test):
         raise BadDataError(root, "has no class of six images or more", "add images, or make folders train and test")
     return list(chain(*train)), list(chain(*test))
@@ -40,13 +41,13 @@ def list_images(root: Path, display: Display) -> tuple[Labelled, Labelled]:
 
 def read_images(train: Labelled, test: Labelled, display: Display) -> Splits:
     """Load these images, reduced to 32x32. Raises BadDataError naming the file that cannot be."""
-    files, begun, count = train + test, time.monotonic(), len(train)
-    images = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
+    files, count, begun = train + test, len(train), time.monotonic()
+    images = np.empty((len(files), *SIZE, 3), np.uint8)
     labels = np.array([label for _, label in files], np.uint8)
     with display.bar("reading images", len(files)) as bar:
         for place, (file, _) in enumerate(files):
             images[place] = read_image(Path(file))
-            rate = (place + 1) / max(1e-3, time.monotonic() - begun)
+            rate = (place + 1) / (time.monotonic() - begun)
             bar.update(place + 1, f"{rate:,.0f} images/s  {clock((len(files) - place) / rate)} left")
     return Split(images[:count], labels[:count]), Split(images[count:], labels[count:])
 
@@ -58,20 +59,17 @@ def read_image(path: Path) -> Bytes:
     with readable(path, "image", "give PNG, JPEG or other images"), Image.open(path) as image:
         if image.mode[0] in "IF":  # Pillow would cut each value off at 255
             raise ValueError("it has more than 8 bits a channel")
-        square = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (SIDE, SIDE), Image.Resampling.BOX)
-        return np.asarray(square, np.uint8)
+        return np.asarray(ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), SIZE, Image.Resampling.BOX))
 
 
 def _list_classes(directory: Path) -> list[Labelled]:
     """The image files of each class, sorted by name."""
-    with readable(directory, "folder"):
-        found = {entry.name for entry in os.scandir(directory) if entry.is_dir() and entry.name[0] != "."}
+    found = {entry.name for entry in os.scandir(directory) if entry.is_dir() and entry.name[0] != "."}
     names, classes = NUMBERS if found.intersection(NUMBERS) else CLASSES, []
-    if strange := sorted(found.difference(names)):
-        raise BadDataError(directory / strange[0], f"is none of the classes {', '.join(names)}")
+    if strange := found.difference(names):
+        raise BadDataError(directory / min(strange), f"is none of the classes {', '.join(names)}")
     for label, name in enumerate(names):
-        with readable(directory / name, "folder"):
-            entries = sorted(os.scandir(directory / name), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(directory / name), key=lambda entry: entry.name)
         images = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "."]
         classes.append([(image.path, label) for image in images if image.is_file()])
         if not classes[-1]:

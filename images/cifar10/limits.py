@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,50 +19,46 @@ def thread_count(environ: Mapping[str, str], local_ranks: int, root: Path = Path
     asked = environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
-    processors = min([len(os.sched_getaffinity(0)), *cpu_quotas(root)])
-    return max(1, int(processors) // local_ranks)
-
-
-def cpu_quotas(root: Path) -> list[int]:
-    """CPUs granted by every control group above this process (cgroup v2, then v1), in whole ones, at least one."""
-    quotas = [text_of(group / "cpu.max").split() for group in _own_groups(root)]
-    quotas.append([text_of(root / f"sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period")])
-    # "max" and -1, where there is none, are no digits.
-    return [max(1, int(pair[0]) // int(pair[1])) for pair in quotas if len(pair) == 2 and all(map(str.isdigit, pair))]
+    limits = [len(os.sched_getaffinity(0))]
+    for group in _control_groups(root):
+        version_1 = (group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us")
+        quota = text_of(group / "cpu.max") or " ".join(map(text_of, version_1))
+        if numbers := re.fullmatch(r"(\d+) ([1-9]\d*)", quota):  # "max" and -1 are no quota
+            limits.append(int(numbers[1]) // int(numbers[2]))
+    return max(1, min(limits) // local_ranks)
 
 
 def available_memory(root: Path = Path("/")) -> int:
     """Bytes that this process may still take: the least of what the machine and each control group have left."""
-    machine = _fields(root / "proc/meminfo").get("MemAvailable:", 1 << 34) * 1024
-    old = root / "sys/fs/cgroup/memory"
-    groups = [(group, "memory.max", "memory.current", "inactive_file") for group in _own_groups(root)]
-    groups.append((old, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
-    left = [machine]
-    for group, limit, usage, cache in groups:
-        if (most := text_of(group / limit)).isdigit():
-            used = int(text_of(group / usage) or 0) - _fields(group / "memory.stat").get(cache, 0)
-            left.append(max(0, int(most) - used))
+    left = [_numbers(root / "proc/meminfo").get("MemAvailable", 1 << 34) * 1024]
+    for group in _control_groups(root):
+        limit = text_of(group / "memory.max") or text_of(group / "memory.limit_in_bytes")
+        if limit.isdigit():
+            used = text_of(group / "memory.current") or text_of(group / "memory.usage_in_bytes") or 0
+            stat = _numbers(group / "memory.stat")
+            # The kernel takes this part of the page cache back; in version 1 "total" is with the groups below.
+            cache = stat.get("total_inactive_file", stat.get("inactive_file", 0))
+            left.append(max(0, int(limit) - int(used) + cache))
     return min(left)
 
 
 def keep_freed_memory() -> None:
     """Tell glibc not to map and unmap large tensors anew in each step, which takes up to half of a CPU step's time.
 
-    https://man7.org/linux/man-pages/man3/mallopt.3.html; other C libraries have no such call and no such habit.
+    https://man7.org/linux/man-pages/man3/mallopt.3.html; another C library has neither the call nor the habit.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
-def _own_groups(root: Path) -> list[Path]:
-    line = next((line for line in text_of(root / "proc/self/cgroup").splitlines() if line.startswith("0::")), "0::/")
-    group = Path(line.removeprefix("0::").lstrip("/"))
-    return [root / "sys/fs/cgroup" / directory for directory in (group, *group.parents)]
+def _control_groups(root: Path) -> list[Path]:
+    """The directories of this process's group and of all above it in version 2, then of its two in version 1."""
+    own = re.search(r"^0::/*(.*)", text_of(root / "proc/self/cgroup"), re.MULTILINE)
+    group = Path(own[1] if own else "")
+    return [root / "sys/fs/cgroup" / name for name in (group, *group.parents, "cpu", "memory")]
 
 
-def _fields(path: Path) -> dict[str, int]:
+def _numbers(path: Path) -> dict[str, int]:
     """The numbers of a file with a name and a number on each line."""
-    rows = (line.split() for line in text_of(path).splitlines())
-    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+    return {name: int(number) for name, number in re.findall(r"^(\w+):?\s+(\d+)", text_of(path), re.MULTILINE)}

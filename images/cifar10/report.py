@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-TERMINAL_INTERVAL = 0.2
+TERMINAL_INTERVAL = 0.2  # seconds
 PIPE_INTERVAL = 15.0
 
 
 class Bar:
-    """How far something with a total is; cheap to call on every step: it draws every `interval` seconds."""
+    """How far something is; cheap to call on every step: it draws every `interval` seconds, first after `wait`."""
 
-    def __init__(self, draw: Callable[[int, str], object], interval: float, wait: float) -> None:
+    def __init__(self, draw: Callable[[int, str], object], interval: float, wait: float = 0.0) -> None:
         self.draw, self.interval, self.next = draw, interval, time.monotonic() + wait
 
     def update(self, done: int, text: str) -> None:
@@ -27,8 +27,7 @@ class Display:
     """Messages and bars on `stream` (stderr); `enabled` is False on every rank but the first."""
 
     def __init__(self, stream: TextIO | None = None, enabled: bool = True) -> None:
-        self.stream = sys.stderr if stream is None else stream
-        self.enabled = enabled
+        self.stream, self.enabled = stream or sys.stderr, enabled
 
     def say(self, line: str) -> None:
         """Print one line at once."""
@@ -37,16 +36,10 @@ class Display:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar of `total` units for the duration of the block, which leaves no line behind; on a pipe a line at times.
-
-        What is done sooner than PIPE_INTERVAL seconds gets no line.
-        """
-        if not self.enabled or not self.stream.isatty():
-
-            def line(done: int, text: str) -> None:
-                self.say(f"{label}  {100 * done // max(1, total)} %  {text}")
-
-            yield Bar(line, PIPE_INTERVAL, PIPE_INTERVAL)
+        """A bar of `total` units during the block, gone after it; on a pipe a line every PIPE_INTERVAL seconds."""
+        if not (self.enabled and self.stream.isatty()):
+            line = lambda done, text: self.say(f"{label}  {100 * done // max(1, total)} %  {text}")  # noqa: E731
+            yield Bar(line, PIPE_INTERVAL, wait=PIPE_INTERVAL)
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -56,7 +49,7 @@ class Display:
         with Progress(*columns, console=Console(file=self.stream), auto_refresh=False, transient=True) as progress:
             task = progress.add_task(label, total=total, text="")
             draw = lambda done, text: progress.update(task, completed=done, text=text, refresh=True)  # noqa: E731
-            yield Bar(draw, TERMINAL_INTERVAL, 0.0)
+            yield Bar(draw, TERMINAL_INTERVAL)
 
 
 def clock(seconds: float) -> str:

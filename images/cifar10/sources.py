@@ -3,15 +3,16 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 
 from cifar10.archive import ARCHIVE, BATCHES, OFFICIAL, Release, read_archive, read_batches
-from cifar10.data import BadDataError, Dataset, Splits, read_npz, readable, synthetic
+from cifar10.data import BadDataError, Dataset, Splits, read_npz, synthetic
 from cifar10.download import download_archive
 from cifar10.files import write_atomically
 from cifar10.folder import is_image_folder, list_images, read_images
@@ -28,51 +29,44 @@ def load_dataset(settings: Settings, display: Display, release: Release = OFFICI
     """
     if settings.synthetic:
         return synthetic()
-    with readable(settings.data, "data set"):
-        layout, path = _find(settings.data.absolute())
-    if not layout:
-        display.say(f"no CIFAR-10 data in {path}: downloading the official archive")
-        layout, path = "archive", path / ARCHIVE
-        download_archive(path, display, release, settings.mirror)
-    if layout == "npz":
-        splits = read_npz(path)
-    elif layout == "images":
-        train, test = list_images(path, display)
-        files = [file for file, _ in train + test]
-        splits = cached(path, files, lambda: read_images(train, test, display), display)
-    elif layout == "archive":
-        splits = cached(path, [str(path)], lambda: read_archive(path, release), display)
-    else:
-        with readable(path, "directory"):
-            files = sorted(str(file) for file in path.iterdir() if "_batch" in file.name)
-        splits = cached(path, files, lambda: read_batches(path, release, binary=layout == "binary"), display)
+    try:
+        layout, splits = _load(settings.data.absolute(), settings.mirror, display, release)
+    except OSError as error:
+        raise BadDataError(error.filename or settings.data, f"cannot be read ({error.strerror or error})") from error
     return Dataset(*splits, f"{layout} {settings.data}")
 
 
-def _find(path: Path) -> tuple[str, Path]:
-    """The layout at `path` and where exactly it lies; "" for a directory that holds none."""
-    if path.suffix == ".npz" or path.name.endswith((".tar.gz", ".tgz")):
-        return "npz" if path.suffix == ".npz" else "archive", path
+def _load(path: Path, mirror: str | None, display: Display, release: Release) -> tuple[str, Splits]:
+    """The layout found at `path`, and what it holds."""
+    if path.suffix == ".npz":
+        return "npz", read_npz(path)
+    if path.name.endswith((".tar.gz", ".tgz")):
+        return "archive", cached(path, [path], partial(read_archive, path, release), display)
     if path.is_file():
         raise BadDataError(path, "is neither a directory, an .npz file nor the official .tar.gz archive")
     for directory in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
         for layout, suffix in (("batches", ""), ("binary", ".bin")):
-            if any((directory / f"{name}{suffix}").exists() for name in BATCHES):
-                return layout, directory
-    for layout, name in (("npz", "cifar10.npz"), ("archive", ARCHIVE)):
-        if (path / name).exists():
-            return layout, path / name
-    return "images" if is_image_folder(path) else "", path
+            files = [directory / f"{name}{suffix}" for name in BATCHES]
+            if any(file.exists() for file in files):
+                return layout, cached(directory, files, partial(read_batches, files, release), display)
+    npz, archive = path / "cifar10.npz", path / ARCHIVE
+    if not npz.exists() and not archive.exists():
+        if is_image_folder(path):
+            train, test = list_images(path, display)
+            files = [file for file, _ in train + test]
+            return "images", cached(path, files, partial(read_images, train, test, display), display)
+        display.say(f"no CIFAR-10 data in {path}: downloading the official archive")
+        download_archive(archive, display, release, mirror)
+    return _load(npz if npz.exists() else archive, mirror, display, release)
 
 
-def cached(source: Path, files: list[str], read: Callable[[], Splits], display: Display) -> Splits:
+def cached(source: Path, files: Sequence[str | Path], read: Callable[[], Splits], display: Display) -> Splits:
     """`read()`, or the copy of it that an earlier start kept while no name, size or time of `files` has changed.
 
     The copy is an uncompressed .npz in the user's cache directory, named by the source's path.
     """
-    with readable(source, "data set"):
-        stats = [(file, os.stat(file)) for file in files]  # noqa: PTH116 - 60,000 Paths take as long to make
-        state = [(file, found.st_size, found.st_mtime_ns) for file, found in stats]
+    # Not Path.stat(): to make a Path of each of 60,000 names takes a second.
+    state = [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, map(os.stat, files), strict=True)]
     key = hashlib.sha256(repr((CACHE_FORMAT, state)).encode()).hexdigest()
     caches = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
     place = Path(caches, "cifar10", quote(os.fsencode(source), safe="") + ".npz")
