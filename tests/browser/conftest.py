@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, tmp_path: Path) -> Iterator[BrowserContext]:
     """A browser nobody has used yet; how its pages looked at the end lies in tmp_path."""
     fresh = browser.new_context(viewport={"width": 1400, "height": 900})
-    fresh.set_default_timeout(60_000)
+    fresh.set_default_timeout(180_000)
     yield fresh
     for number, page in enumerate(fresh.pages):
         page.screenshot(path=tmp_path / f"page-{number}.png")

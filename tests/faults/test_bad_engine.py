@@ -43,7 +43,7 @@ def test_engine_that_hangs(launcher: Launcher, tmp_path: Path) -> None:
     """Simulated: a socket that accepts connections and says nothing."""
     path = tmp_path / "engine.sock"
     with socket_server(path, None):
-        done = launcher.run(*UP, environ={"DOCKER_HOST": f"unix://{path}"}, timeout=25)
+        done = launcher.run(*UP, environ={"DOCKER_HOST": f"unix://{path}"})
     assert_refused(done, 5, "does not answer", "restart")
 
 

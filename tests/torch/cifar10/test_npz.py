@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 import numpy as np
-from cifar10.data import read_npz
+from cifar10.data import Dataset, Split, read_npz
 
 from tests.torch.cifar10.loading import assert_same, load
 
@@ -23,6 +23,13 @@ def test_a_directory_with_cifar10_npz_is_a_data_set(npz: Path, arrays: dict[str,
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cifar10.npz").symlink_to(npz)
     assert_same(load(tmp_path / "data"), arrays)
+
+
+def test_a_fingerprint_says_the_same_in_every_version() -> None:
+    """A checkpoint holds it: another value would refuse to resume on the same images."""
+    images = np.arange(2 * 3072).astype(np.uint8).reshape(2, 32, 32, 3)
+    split = Split(images, np.array([3, 7], np.uint8))
+    assert Dataset(split, split, "").fingerprint() == "0ba0f1e8"
 
 
 def change(**changes: Callable[[Any], Any]) -> Callable[[dict[str, Any], Path], None]:
