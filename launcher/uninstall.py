@@ -15,6 +15,7 @@ from launcher.engine import Volume
 from launcher.environments import Environment, list_environments
 from launcher.errors import ConflictError
 from launcher.own_files import cache_directory, checkout_files, remove_path
+from launcher.remote.tunnel import close_all
 from launcher.setup.probe import EngineState, ask_engine
 
 SHELL_FILES = (".bashrc", ".bash_profile", ".profile", ".zshrc", ".config/fish/config.fish")
@@ -96,6 +97,8 @@ def perform(context: Context, plan: Uninstallation) -> None:
         lifecycle.remove(context, environment, [])
     for volume in plan.volumes:
         context.engine.remove_volume(volume.name)
+    # Those to other machines' engines, whose environments are not this uninstallation's to remove.
+    close_all(context.state)
     if plan.include is not None:
         SshAccess(context.state, context.home).exclude()
     # The checkout's own environment last: this program runs from it.

@@ -36,9 +36,10 @@ def short_name(state: State, url: str, environment: str = "") -> str:
 
 
 def tidy(directory: Path) -> None:
-    """Remove what belongs to connections that ended by themselves, and the directory when nothing is left in it."""
+    """Remove what belongs to connections that ended by themselves.
+
+    The directory stays: another command may just be logging in, and ssh makes its socket there only when it is in.
+    """
     for path in directory.glob("*"):
         if path.suffix in (".sock", ".facts") and not path.with_suffix(".ctl").exists():
             path.unlink(missing_ok=True)
-    with suppress(OSError):
-        directory.rmdir()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,14 +97,9 @@ class Tunnel:
             yield
 
 
-def close_all(state: State) -> int:
-    """End every tunnel and connection that this state directory made; returns how many tunnels there were."""
-    records = sorted((state.directory / "tunnels").glob("*.json"))
-    for record in records:
-        try:
+def close_all(state: State) -> None:
+    """End every tunnel that this state directory made, whatever engine it leads to."""
+    for record in (state.directory / "tunnels").glob("*.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError):
             stored = json.loads(record.read_text())
             Master(SshHost(stored["host"]), Path(stored["control"])).close()
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        record.unlink(missing_ok=True)
-    return len(records)

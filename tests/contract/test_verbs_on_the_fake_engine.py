@@ -194,6 +194,26 @@ def test_uninstall_without_any_engine_removes_what_is_here(context: Context, mon
     assert plan.environments == () and context.state.directory in plan.paths
 
 
+def test_uninstall_ends_the_tunnels_to_other_machines(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is simulated: an ssh that writes down what it is told."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    (tmp_path / "bin/ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    records = context.state.subdirectory("tunnels")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.ctl").touch()
+        record = {"local": 8888, "port": 8888, "control": str(tmp_path / f"{name}.ctl"), "host": name}
+        (records / f"{name}.json").write_text(json.dumps(record))
+    (records / "broken.json").write_text("{")
+    perform(context, plan_uninstallation(context, with_environments=True))
+    said = (tmp_path / "said").read_text().splitlines()
+    assert sorted(line.split()[-1] for line in said) == ["one", "two"] and all("-O exit" in line for line in said)
+    assert not context.state.directory.exists() and not list(tmp_path.glob("*.ctl"))
+
+
 def test_uninstall_takes_an_engine_that_does_not_answer_for_no_consent(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
