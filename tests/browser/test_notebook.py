@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tests.browser.conftest import UID
 from tests.browser.lab import Lab
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, eventually
+from tests.end_to_end.environment import Started
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext

@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import docker
 
-# Only what never comes costs so long; how fast things are is measured by tests/bench.
-DEADLINE_SECONDS = 180.0
-
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -58,16 +55,6 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """True as soon as the condition holds, False at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def past_its_start(container: docker.models.containers.Container) -> bool:

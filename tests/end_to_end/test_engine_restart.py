@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.end_to_end.environment import eventually
 from tests.end_to_end.machines import Launch
 from tests.end_to_end.private_engine import PrivateEngine
+from tests.waiting import eventually
 
 
 def test_login_needs_no_question_after_the_engine_was_killed_and_restarted(

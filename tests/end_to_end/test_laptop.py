@@ -12,9 +12,10 @@ import pytest
 
 from tests.conftest import lacking
 from tests.end_to_end.engine_programs import UnavailableError
-from tests.end_to_end.environment import Started, eventually, get
+from tests.end_to_end.environment import Started, get
 from tests.end_to_end.private_engine import cache_directory
 from tests.end_to_end.ssh_server import SshServer, ssh_server
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import subprocess
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, Up, eventually, ssh
+from tests.end_to_end.environment import Started, Up, ssh
 from tests.end_to_end.jupyter_session import JupyterSession
+from tests.waiting import eventually
 
 GIVEN = {
     "WITH_SPACES": "  two  spaces ",

@@ -10,7 +10,8 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, eventually, past_its_start, project_of, ssh
+from tests.end_to_end.environment import Started, past_its_start, project_of, ssh
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
 TORCH = 'python -c "import torch; print(torch.__version__)"'

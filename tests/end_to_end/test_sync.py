@@ -17,7 +17,7 @@ from launcher import labels
 from launcher.plan import workspace_volume
 from tests.conftest import ROOT, RunLauncher
 from tests.end_to_end.environment import Up, new_name, project_of
-from tests.faults.launching import wait_for
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
 
@@ -115,7 +115,7 @@ def test_an_interrupted_run_leaves_no_half_file_and_is_repaired(
     )
     volume = docker_client.volumes.get(workspace_volume(os.getuid(), started.name))
     arriving = Path(volume.attrs["Mountpoint"], ".gpu-launcher-sync/files/0")
-    wait_for(arriving.exists, "the file is on its way")
+    wait_until(arriving.exists, "the file is on its way", 0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and f"go on by: launcher sync {started.name}" in said, said

@@ -13,7 +13,8 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, eventually, project_of
+from tests.end_to_end.environment import Started, project_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
 SYNTHETIC = ("--model", "simple", "--synthetic", "--epochs", "1", "--out", "run")

@@ -10,14 +10,12 @@ import socketserver
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-DEADLINE_SECONDS = 180.0
 ROOT = Path(__file__).resolve().parent.parent.parent
 # As bin/launcher starts it, but with the interpreter that runs the tests: these cases need no network for a venv.
 PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from launcher.cli import main; sys.exit(main())"
@@ -102,14 +100,6 @@ class Launcher:
 def engine_name(name: str) -> str:
     """The container's and network's name of an environment of ours."""
     return f"gl-{os.getuid()}-{name}"
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Poll until it holds; fails with `what` after the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)
 
 
 def assert_refused(done: Ended, code: int, cause: str = "", next_step: str = "") -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.launching import Ended, Launcher, assert_refused, engine_name, wait_for
+from tests.faults.launching import Ended, Launcher, assert_refused, engine_name
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -32,7 +33,7 @@ def test_signal_during_up_leaves_nothing(
         return bool(engine.containers.list(filters={"name": name, "status": "running"}))
 
     process = launcher.start("up", launcher.project.name, "--mode", "jupyter")
-    wait_for(reached, f"{phase} of {name}")
+    wait_until(reached, f"{phase} of {name}", 0.01)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == SIGNALS[number], stderr
@@ -45,7 +46,8 @@ def test_second_interrupt_does_not_cut_the_clearing_short(
 ) -> None:
     name = engine_name(launcher.project.name)
     process = launcher.start("up", launcher.project.name, "--mode", "jupyter")
-    wait_for(lambda: bool(engine.containers.list(filters={"name": name, "status": "running"})), "a running container")
+    running = {"name": name, "status": "running"}
+    wait_until(lambda: engine.containers.list(filters=running), "a running container", 0.01)
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)

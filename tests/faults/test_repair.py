@@ -12,7 +12,8 @@ import pytest
 from docker.errors import APIError
 
 from tests.end_to_end.environment import past_its_start
-from tests.faults.launching import Launcher, assert_refused, engine_name, wait_for
+from tests.faults.launching import Launcher, assert_refused, engine_name
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -56,7 +57,7 @@ def test_container_removed_by_somebody_else(shared: Launcher, docker_client: doc
 def test_paused_container_is_named_and_can_go_on(shared: Launcher, docker_client: docker.DockerClient) -> None:
     up(shared)
     container = docker_client.containers.get(engine_name(name_of(shared)))
-    wait_for(lambda: paused(container), "the container is frozen")
+    wait_until(lambda: paused(container), "the container is frozen")
     try:
         assert state(shared) == "paused"
         assert_refused(shared.run("exec", name_of(shared), "--", "true"), 3, "paused", "")
@@ -86,7 +87,7 @@ def test_jupyterlab_killed_inside_is_unhealthy_and_repaired(
         "        os.kill(int(p.name), signal.SIGKILL)\n"
     )
     container = docker_client.containers.get(engine_name(name_of(shared)))
-    wait_for(lambda: past_its_start(container), "twelve seconds of running")
+    wait_until(lambda: past_its_start(container), "twelve seconds of running")
     assert shared.run("exec", name_of(shared), "--", "python", "-c", script).code == 0
     assert state(shared) == "unhealthy"
     assert up(shared)["url"] == url

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -24,19 +25,6 @@ HARDENED: dict[str, Any] = {
 }
 UIDS = (1000, 1234, 1000055)
 StartContainer = Callable[..., "Container"]
-# Only what never comes costs so long; how fast things are is measured by tests/bench.
-DEADLINE_SECONDS = 180.0
-
-
-def wait_until(condition: Callable[[], T], what: str) -> T:
-    """Poll `condition` until it is true and return its value; fail at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.2)
-    raise AssertionError(f"never came: {what}")
 
 
 def health(container: Container) -> str:

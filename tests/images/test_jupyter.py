@@ -12,7 +12,8 @@ import pytest
 import requests
 import websocket
 
-from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy, wait_until
+from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import docker

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.containers import DEADLINE_SECONDS, StartContainer, run_in, wait_healthy, wait_until
+from tests.images.containers import StartContainer, run_in, wait_healthy
 from tests.images.home import CONSTRAINTS, LOCAL, VENV, Home
 from tests.images.wheels import write_waiting_package, write_wheel
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     pass

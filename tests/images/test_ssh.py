@@ -10,17 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.containers import (
-    DEADLINE_SECONDS,
-    UIDS,
-    Ssh,
-    StartContainer,
-    health,
-    run_in,
-    ssh_to,
-    wait_healthy,
-    wait_until,
-)
+from tests.images.containers import UIDS, Ssh, StartContainer, health, run_in, ssh_to, wait_healthy
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 # A root user's container gets exactly what sshd needs to become root's session.
 AS_ROOT = {"cap_add": ["SETUID", "SETGID", "SYS_CHROOT"]}

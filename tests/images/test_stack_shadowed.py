@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.images.containers import StartContainer, run_in, wait_until
+from tests.images.containers import StartContainer, run_in
 from tests.images.wheels import write_wheel
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

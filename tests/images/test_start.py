@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.containers import DEADLINE_SECONDS, UIDS, StartContainer, run_in, wait_healthy, wait_until
+from tests.images.containers import UIDS, StartContainer, run_in, wait_healthy
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     import docker

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.unit.clones import PATH, ROOT, Run, clone, finished, lock, made, make_wheel, run_clone, wheel  # noqa: F401
+from tests.waiting import wait_until
 
 
 def test_first_run_says_what_it_does_and_the_second_is_silent(run_clone: Run, clone: Path) -> None:
@@ -99,7 +98,7 @@ def test_interrupted_install_leaves_nothing_and_the_next_run_succeeds(
     process = subprocess.Popen(
         [str(clone / "bin/launcher")], env={"PATH": PATH}, stderr=subprocess.PIPE, start_new_session=True
     )
-    wait_for((clone / ".venv/bin/python").exists)
+    wait_until((clone / ".venv/bin/python").exists, "the environment's interpreter", 0.01)
     os.killpg(process.pid, sent)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
@@ -108,16 +107,9 @@ def test_interrupted_install_leaves_nothing_and_the_next_run_succeeds(
     assert run_clone("version").stdout == "packages 1\n"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_half_made_environment_of_a_killed_run_is_made_again(run_clone: Run, clone: Path) -> None:
     process = subprocess.Popen([str(clone / "bin/launcher")], env={"PATH": PATH}, start_new_session=True)
-    wait_for((clone / ".venv/bin/python").exists)
+    wait_until((clone / ".venv/bin/python").exists, "the environment's interpreter", 0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert run_clone("version").stdout == "packages 1\n"
