@@ -13,6 +13,12 @@ import numpy as np
 from cifar10.data import BadDataError, Split, Splits, checked_split, readable
 
 ARCHIVE = "cifar-10-python.tar.gz"
+# What the pickles name. numpy has moved its reconstruct between private modules, and may again.
+NAMES = {
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,9 @@ class _Unpickler(pickle.Unpickler):
     """Answers to an array's three names alone, although the digest has already vouched for the content."""
 
     def find_class(self, module: str, name: str) -> object:
-        # In whatever module: numpy has moved its reconstruct between private ones, and may again.
-        known = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
-        if name not in known:
+        if (module, name) not in NAMES:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return known[name]
+        return NAMES[module, name]
 
 
 def _parse(path: Path, content: bytes) -> Split:

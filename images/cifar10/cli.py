@@ -59,12 +59,11 @@ def _add_data(add: Callable[..., Any]) -> None:
 
 
 def _add_training(add: Callable[..., Any]) -> None:
-    count, own = _number(int, 1, "a whole number from 1 to 2147483647"), "default: the model's own"
+    count, own = _whole_number(1), "default: the model's own"
     add("--epochs", type=count, metavar="N", help=own)
     add("--batch-size", type=count, metavar="N", help=f"images a step over all GPUs ({own})")
-    rate = _number(float, 1e-300, "a number above 0")
-    add("--learning-rate", type=rate, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
-    add("--seed", type=_number(int, 0, "a whole number from 0 to 2147483647"), default=0, metavar="N")
+    add("--learning-rate", type=_positive_float, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
+    add("--seed", type=_whole_number(0), default=0, metavar="N")
     add("--augment", action="store_true", help="for simple: random shifts of up to 4 pixels and mirror images")
     choices = ("auto", "on", "off")
     add("--compile", nargs="?", const="on", choices=choices, default="auto", help="torch.compile (auto: in long runs)")
@@ -75,17 +74,23 @@ def _add_training(add: Callable[..., Any]) -> None:
     add("--no-plots", dest="plots", action="store_false", help="no pictures and no TensorBoard file of the run")
 
 
-def _number(kind: type[int] | type[float], least: float, what: str) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = -1
-        if not least <= value < (2**31 if kind is int else float("inf")):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return value
+def _whole_number(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) < 2**31):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 2147483647")
+        return int(text)
 
     return parse
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -101,14 +106,13 @@ def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
         from cifar10.export import export
 
         return export(settings, arguments.file)
-    from cifar10.inference import evaluate_command, predict
+    if arguments.command in ("eval", "predict"):
+        from cifar10.inference import evaluate_command, predict
+
+        return evaluate_command(settings) if arguments.command == "eval" else predict(settings, arguments.images)
     from cifar10.memory import find_batch
     from cifar10.train import repeat, train
 
-    if arguments.command == "predict":
-        return predict(settings, arguments.images)
-    if arguments.command == "eval":
-        return evaluate_command(settings)
     return (find_batch if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
 
 

@@ -14,6 +14,7 @@ from cifar10.errors import TrainerError
 
 Bytes = NDArray[np.uint8]
 CLASS_COUNT = 10
+NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 OTHER_DATA = "correct it or its permissions, or give other data with --data"
 
 
@@ -85,8 +86,10 @@ def read_npz(path: Path, key: str = "") -> Splits:
 
     Raises BadDataError naming the file; pickled objects in it are refused.
     """
-    with readable(path, ".npz file of x_train, y_train, x_test and y_test"), path.open("rb") as file:
+    with readable(path, ".npz file"), path.open("rb") as file:
         arrays = np.lib.npyio.NpzFile(file, allow_pickle=False)
+        if not set(NPZ_KEYS) <= set(arrays):
+            raise BadDataError(path, f"needs the arrays {', '.join(NPZ_KEYS)}, but has {', '.join(arrays) or 'none'}")
         if key and str(arrays["key"]) != key:
             raise BadDataError(path, "was made of other files")
         train = checked_split(arrays["x_train"], arrays["y_train"], path, "train")

@@ -90,9 +90,10 @@ def sum_over_ranks(ranks: Ranks, values: Tensor) -> Tensor:
 
 def any_rank(ranks: Ranks, flag: int) -> int:
     """The greatest `flag` of all ranks; waits for every rank, but for no GPU."""
+    if ranks.size == 1:  # in every step
+        return flag
     shared = torch.tensor(flag)
-    if ranks.size > 1:
-        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+    dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
 
 
@@ -107,7 +108,7 @@ def from_lead(ranks: Ranks, value: Value) -> Value:
 def average_buffers(ranks: Ranks, network: nn.Module) -> None:
     """Replace batch norm's statistics, which each rank has of its own images, by their mean over the ranks."""
     for buffer in network.buffers():
-        if buffer.is_floating_point():
+        if ranks.size > 1 and buffer.is_floating_point():
             sum_over_ranks(ranks, buffer).div_(ranks.size)
 
 

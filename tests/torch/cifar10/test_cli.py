@@ -108,6 +108,7 @@ def test_eval_without_a_run(cli: Callable, npz: Path) -> None:
         (["train", "--model", "huge"], "huge"),
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--epochs", "many"], "many"),
+        (["train", "--epochs", "1_000"], "1_000"),
         (["train", "--batch-size", "-1"], "--batch-size"),
         (["train", "--learning-rate", "nan"], "nan"),
         (["train", "--learning-rate", "0"], "--learning-rate"),
