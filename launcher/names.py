@@ -10,7 +10,7 @@ from launcher import labels
 from launcher.context import Context
 from launcher.setup.probe import ask_engine
 
-ANSWER_SECONDS = 0.5
+ANSWER_SECONDS = 2.0  # an engine on a busy machine needs more than the usual tenth
 
 
 def environment_names(context: Context) -> list[str]:

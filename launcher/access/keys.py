@@ -23,7 +23,7 @@ PUBLIC_KEY = re.compile(
 )
 # Large enough for a long authorized_keys file; what is larger was named by mistake.
 KEY_FILE_BYTES = 1 << 20
-AGENT_SECONDS = 2.0
+AGENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

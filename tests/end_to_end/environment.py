@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.waiting import DEADLINE_SECONDS
+
 if TYPE_CHECKING:
     import docker
 
@@ -51,7 +53,7 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     """Status and body of a GET, whatever the status."""
     request = urllib.request.Request(url, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -67,7 +69,7 @@ def ssh(started: Started, command: str, *options: str, stdin: str = "") -> subpr
     """Run a command over the real OpenSSH client, as `up` said, never prompting."""
     argv = shlex.split(started.result["ssh"]["command"])
     argv[1:1] = ["-o", "BatchMode=yes", *options]
-    return subprocess.run([*argv, command], capture_output=True, text=True, input=stdin, timeout=60)
+    return subprocess.run([*argv, command], capture_output=True, text=True, input=stdin, timeout=DEADLINE_SECONDS)
 
 
 def started_from(stdout: str, stderr: str, project: Path) -> Started:

@@ -13,6 +13,7 @@ import requests
 import websocket
 
 from tests.end_to_end.environment import Started
+from tests.waiting import DEADLINE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,16 @@ class JupyterSession:
     @contextmanager
     def _made(self, kind: str, options: dict[str, str]) -> Iterator[dict[str, Any]]:
         url = f"{self.base}/api/{kind}"
-        made = requests.post(url, headers=self.headers, json=options, timeout=60)
+        made = requests.post(url, headers=self.headers, json=options, timeout=DEADLINE_SECONDS)
         made.raise_for_status()
         thing = made.json()
         yield thing
-        requests.delete(f"{url}/{thing.get('id') or thing['name']}", headers=self.headers, timeout=60)
+        requests.delete(f"{url}/{thing.get('id') or thing['name']}", headers=self.headers, timeout=DEADLINE_SECONDS)
 
     @contextmanager
     def _channel(self, path: str) -> Iterator[websocket.WebSocket]:
         url = f"{self.base.replace('http', 'ws', 1)}/{path}"
-        channel = websocket.create_connection(url, header=self.headers, timeout=90)
+        channel = websocket.create_connection(url, header=self.headers, timeout=DEADLINE_SECONDS)
         yield channel
         channel.close()
 

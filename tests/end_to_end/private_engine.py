@@ -20,9 +20,8 @@ from pathlib import Path
 from launcher.setup.probe import EngineState, ask_engine
 from tests.end_to_end.engine_programs import UnavailableError, engine_programs
 from tests.end_to_end.private_machine import everything, kept_directory, locked
+from tests.waiting import DEADLINE_SECONDS
 
-START_SECONDS = 60.0
-STOP_SECONDS = 60.0
 # --kill-child: the kernel ends every process in the engine's process namespace when `unshare` ends.
 NAMESPACES = (
     *("unshare", "--net", "--mount", "--propagation", "slave"),
@@ -64,7 +63,11 @@ class PrivateEngine:
         return {"DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.directory / "client")}
 
     def run(
-        self, *command: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 120
+        self,
+        *command: str,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = DEADLINE_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the engine's network namespace, where its published ports answer; `timeout` in seconds."""
         return subprocess.run(
@@ -77,7 +80,7 @@ class PrivateEngine:
             timeout=timeout,
         )
 
-    def docker(self, *arguments: str, timeout: float = 120) -> str:
+    def docker(self, *arguments: str, timeout: float = DEADLINE_SECONDS) -> str:
         """Standard output of a docker command; raises CalledProcessError when it fails."""
         done = self.run(str(self.client), *arguments, timeout=timeout)
         if done.returncode != 0:
@@ -156,7 +159,7 @@ def _started(programs: Path, directory: Path) -> subprocess.Popen[bytes]:
 
 def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> int:
     """The engine's pid, once its socket answers."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if ask_engine(f"unix://{directory}/engine.sock").state is EngineState.ANSWERS:
             return children(process.pid)[0]
@@ -170,7 +173,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     for engine in children(process.pid):
         subprocess.run(["kill", "-TERM", str(engine)], stderr=subprocess.DEVNULL)
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(DEADLINE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.end_to_end.engine_programs import UnavailableError
+from tests.waiting import DEADLINE_SECONDS
 
 INSTALLED = "/usr/sbin/sshd"
 PACKAGES = ("openssh-server", "libwrap0")
-START_SECONDS = 60.0
 USER, UID = "ann", 424242
 AS_USER = f'mount --bind "$0" /etc/passwd && exec setpriv --reuid={UID} --regid={UID} --clear-groups -- "$@"'
 
@@ -85,7 +85,7 @@ def _prepare(directory: Path, client_key: Path, port: int, user: str) -> str:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:

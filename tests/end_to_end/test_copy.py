@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT, RunLauncher
 from tests.end_to_end.environment import Started
 from tests.faults.launching import digests
+from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
 
@@ -70,7 +71,7 @@ def test_a_tar_stream_in_and_out(up: Callable[..., Started], tree: Path, run_lau
     pipe = (
         f"tar c -C '{tree.parent}' 'my data' | {launcher} - {name}:~ && {launcher} {name}:'~/my data' - | tar t | sort"
     )
-    done = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     # tar writes what is not ASCII escaped in the C locale.
     assert [line for line in done.stdout.splitlines() if "csv" not in line] == [
         "my data/",

@@ -21,6 +21,7 @@ import pytest
 
 from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, project_of, ssh
+from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
 COMMIT = secrets.token_hex(20)
@@ -97,7 +98,7 @@ def session(started: Started, script: str) -> Iterator[tuple[int, dict[str, str]
 
 def through_socks(port: int, target: int) -> bytes:
     """A page from the container's loopback through the tunnel's SOCKS 5 end: RFC 1928."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS) as connection:
         connection.sendall(b"\x05\x01\x00")
         assert connection.recv(2) == b"\x05\x00"
         name = b"localhost"

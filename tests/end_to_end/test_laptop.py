@@ -15,7 +15,7 @@ from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, get
 from tests.end_to_end.private_engine import cache_directory
 from tests.end_to_end.ssh_server import SshServer, ssh_server
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def test_ssh_through_the_machine_by_the_printed_configuration(
     started = up("ssh")
     laptop.follow(started.result["remote"])
     command = laptop.ssh(started.name, "id -u; hostname")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert done.stdout.split() == ["1234", started.name]
 
@@ -128,5 +128,5 @@ def test_a_stranger_does_not_get_through_the_machine(
     )
     text = config.read_text().replace("Host *\n", f"{own}{started.name}\n", 1)
     config.write_text(f"{text}Host *\n    BatchMode yes\n    UserKnownHostsFile {laptop.directory}/known_hosts\n")
-    done = subprocess.run(laptop.ssh(started.name, "true"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(laptop.ssh(started.name, "true"), capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 255 and "Permission denied (publickey)" in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, Up, ssh
 from tests.end_to_end.jupyter_session import JupyterSession
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 GIVEN = {
     "WITH_SPACES": "  two  spaces ",
@@ -95,7 +95,9 @@ def ssh_session(started: Started, *arguments: str, script: str) -> None:
     argv = shlex.split(started.result["ssh"]["command"])
     argv[1:1] = ["-o", "BatchMode=yes", "-o", "SendEnv=LANG LC_*", "-tt" if not arguments else "-T"]
     foreign = os.environ | {"LANG": "de_DE.UTF-8", "LC_TIME": "de_DE.UTF-8"}
-    done = subprocess.run([*argv, *arguments], input=script, env=foreign, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*argv, *arguments], input=script, env=foreign, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
     assert done.returncode == 0, done.stderr
 
 

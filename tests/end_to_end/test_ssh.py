@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, past_its_start, project_of, ssh
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
 TORCH = 'python -c "import torch; print(torch.__version__)"'
@@ -114,7 +114,7 @@ def test_a_colleagues_key_may_log_in_and_a_private_one_is_refused(
     options = ["-F", "/dev/null", "-i", str(colleague), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
     options += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     argv = ["ssh", *options, "-p", str(started.result["port"]), "user@127.0.0.1", "echo in"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "in\n", "")
 
 

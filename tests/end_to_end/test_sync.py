@@ -17,7 +17,7 @@ from launcher import labels
 from launcher.plan import workspace_volume
 from tests.conftest import ROOT, RunLauncher
 from tests.end_to_end.environment import Up, new_name, project_of
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
 
@@ -117,7 +117,7 @@ def test_an_interrupted_run_leaves_no_half_file_and_is_repaired(
     arriving = Path(volume.attrs["Mountpoint"], ".gpu-launcher-sync/files/0")
     wait_until(arriving.exists, "the file is on its way", 0.01)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130 and f"go on by: launcher sync {started.name}" in said, said
     assert container.exec_run(["test", "-e", "/workspace/large"]).exit_code == 1
     assert json.loads(run_launcher("sync", started.name, "--json").stdout)["files"] == ["large"]

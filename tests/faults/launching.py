@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import DEADLINE_SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 # As bin/launcher starts it, but with the interpreter that runs the tests: these cases need no network for a venv.
 PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from launcher.cli import main; sys.exit(main())"
@@ -63,7 +65,7 @@ class Launcher:
         environ: dict[str, str] | None = None,
         before: Sequence[str] = (),
         stdin: str = "",
-        timeout: float = 120,
+        timeout: float = DEADLINE_SECONDS,
     ) -> Ended:
         """`before` is a command that starts the launcher (setpriv ...)."""
         done = subprocess.run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.launching import Ended, Launcher, assert_refused, engine_name
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -35,7 +35,7 @@ def test_signal_during_up_leaves_nothing(
     process = launcher.start("up", launcher.project.name, "--mode", "jupyter")
     wait_until(reached, f"{phase} of {name}", 0.01)
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == SIGNALS[number], stderr
     assert "Traceback" not in stderr
     assert stdout == ""
@@ -51,7 +51,7 @@ def test_second_interrupt_does_not_cut_the_clearing_short(
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
 
@@ -60,7 +60,7 @@ def test_eight_at_once_under_one_name(launcher: Launcher, engine: docker.DockerC
     """One makes it. The others are told so (4), or find it running (0) if they came late; none makes a second."""
     name = launcher.project.name
     processes = [launcher.start("up", name, "--mode", "ssh") for _ in range(8)]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=DEADLINE_SECONDS) for process in processes]
     codes = [process.returncode for process in processes]
     try:
         assert len(engine.containers.list(all=True, filters={"name": engine_name(name)})) == 1
@@ -80,7 +80,7 @@ def test_four_names_on_one_port(launcher: Launcher, engine: docker.DockerClient,
         port = str(probe.getsockname()[1])
     names = [f"{launcher.project.name}-{letter}" for letter in "abcd"]
     processes = [launcher.start("up", name, "--mode", "ssh", "--port", port) for name in names]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=DEADLINE_SECONDS) for process in processes]
     codes = [process.returncode for process in processes]
     try:
         assert sorted(codes) == [0, 4, 4, 4], outputs

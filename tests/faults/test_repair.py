@@ -13,7 +13,7 @@ from docker.errors import APIError
 
 from tests.end_to_end.environment import past_its_start
 from tests.faults.launching import Launcher, assert_refused, engine_name
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -33,7 +33,7 @@ def state(launcher: Launcher) -> object:
 
 
 def answers(url: object) -> bool:
-    with urllib.request.urlopen(str(url), timeout=10) as response:
+    with urllib.request.urlopen(str(url), timeout=DEADLINE_SECONDS) as response:
         return bool(response.status == 200)
 
 
@@ -144,7 +144,7 @@ def test_interrupt_ends_a_followed_log_quietly(shared: Launcher, docker_client: 
     process = shared.start("logs", name_of(shared), "--follow")
     assert process.stdout is not None and process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, stderr) == (130, "")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -60,7 +60,9 @@ class Ssh:
 
     config: Path
 
-    def run(self, *command: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, timeout: float = DEADLINE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             ["ssh", "-F", str(self.config), "environment", *command],
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.images.containers import StartContainer
+from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -51,6 +52,6 @@ class Home:
     def run(self, script: str, **options: Any) -> tuple[str, str]:
         """Standard output and standard error of a script that succeeds."""
         container = self.container(["bash", "-c", script], **options)
-        code = container.wait(timeout=120)["StatusCode"]
+        code = container.wait(timeout=DEADLINE_SECONDS)["StatusCode"]
         assert code == 0, container.logs().decode()
         return container.logs(stderr=False).decode(), container.logs(stdout=False).decode()

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.conftest import lacking
+from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     import docker
@@ -122,7 +123,7 @@ def test_up_wait_brings_both_services_to_healthy_without_a_key(compose: Compose,
     assert states == {"jupyter-cpu": "healthy", "ssh-cpu": "healthy"}
     url = f"http://127.0.0.1:{cpu_services['LAUNCHER_JUPYTER_PORT']}/api/contents"
     token = Path(cpu_services["LAUNCHER_TOKEN_FILE"]).read_text().strip()
-    assert requests.get(url, params={"token": token}, timeout=10).status_code == 200
-    assert requests.get(url, timeout=10).status_code == 403
+    assert requests.get(url, params={"token": token}, timeout=DEADLINE_SECONDS).status_code == 200
+    assert requests.get(url, timeout=DEADLINE_SECONDS).status_code == 403
     log = compose("--profile", "cpu", "logs", "ssh-cpu", **cpu_services).stdout
     assert "nobody can log in yet" in log

@@ -10,6 +10,7 @@ import pytest
 
 from launcher.setup.source import source_digest
 from launcher.stacks import default_stack
+from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     import docker
@@ -40,7 +41,7 @@ def run(client: docker.DockerClient, image: str, *command: str, **options: Any) 
     container = client.containers.create(image, list(command), **options)
     try:
         container.start()
-        assert container.wait(timeout=120)["StatusCode"] == 0, container.logs().decode()
+        assert container.wait(timeout=DEADLINE_SECONDS)["StatusCode"] == 0, container.logs().decode()
         return str(container.logs(stderr=False).decode())
     finally:
         container.remove(force=True, v=True)

@@ -13,7 +13,7 @@ import requests
 import websocket
 
 from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -31,7 +31,9 @@ def token_of(container: Container) -> str:
 
 
 def get(container: Container, path: str, **options: Any) -> int:
-    return requests.get(base_url(container) + path, timeout=10, allow_redirects=False, **options).status_code
+    return requests.get(
+        base_url(container) + path, timeout=DEADLINE_SECONDS, allow_redirects=False, **options
+    ).status_code
 
 
 @pytest.mark.parametrize("uid", [*UIDS, 0])
@@ -67,10 +69,12 @@ def test_a_cell_runs_in_a_real_kernel_and_finds_torch(start_jupyter: StartContai
 def run_cell(container: Container, code: str) -> str:
     """Start a kernel through the REST API, run `code` over its websocket, return what it prints."""
     headers = {"Authorization": f"token {token_of(container)}"}
-    kernel = requests.post(f"{base_url(container)}/api/kernels", headers=headers, json={"name": "python3"}, timeout=60)
+    kernel = requests.post(
+        f"{base_url(container)}/api/kernels", headers=headers, json={"name": "python3"}, timeout=DEADLINE_SECONDS
+    )
     kernel.raise_for_status()
     url = f"{base_url(container).replace('http', 'ws')}/api/kernels/{kernel.json()['id']}/channels"
-    channel = websocket.create_connection(url, header=headers, timeout=90)
+    channel = websocket.create_connection(url, header=headers, timeout=DEADLINE_SECONDS)
     message = uuid.uuid4().hex
     header = {"msg_id": message, "msg_type": "execute_request", "version": "5.3", "session": message, "username": ""}
     content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
@@ -96,7 +100,7 @@ def test_the_token_shows_nowhere(
     container = start_jupyter()
     wait_healthy(container)
     token = token_of(container)
-    requests.get(f"{base_url(container)}/lab?token={token}", timeout=10)
+    requests.get(f"{base_url(container)}/lab?token={token}", timeout=DEADLINE_SECONDS)
     places = {
         "inspect": json.dumps(container.attrs),
         "logs": container.logs().decode(),

@@ -55,7 +55,7 @@ def test_every_way_in_has_the_same_environment(start_ssh: StartContainer, key: P
     assert environment(client.run("env -0").stdout) == by_exec
     assert environment(client.run("bash -lc 'env -0'").stdout) == by_exec
     command = ["ssh", "-F", str(client.config), "-T", "environment"]
-    login = subprocess.run(command, input="env -0\n", capture_output=True, text=True, timeout=60)
+    login = subprocess.run(command, input="env -0\n", capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert environment(login.stdout) == by_exec
 
 
@@ -65,7 +65,9 @@ def test_files_go_both_ways(start_ssh: StartContainer, key: Path, tmp_path: Path
     client = ssh_to(container, key, tmp_path)
     source = tmp_path / "file with space"
     source.write_bytes(bytes(range(256)) * 100)
-    subprocess.run(["scp", "-q", "-F", str(client.config), str(source), "environment:copy"], check=True, timeout=60)
+    subprocess.run(
+        ["scp", "-q", "-F", str(client.config), str(source), "environment:copy"], check=True, timeout=DEADLINE_SECONDS
+    )
     subprocess.run(["scp", "-q", "-F", str(client.config), "environment:copy", str(tmp_path / "back")], check=True)
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
 
@@ -75,7 +77,7 @@ def test_rsync_works(start_ssh: StartContainer, key: Path, tmp_path: Path) -> No
     container = start_ssh()
     wait_healthy(container)
     wrapper = shlex.join(["ssh", "-F", str(ssh_to(container, key, tmp_path).config)])
-    subprocess.run(["rsync", "-e", wrapper, "environment:.bashrc", str(tmp_path)], check=True, timeout=60)
+    subprocess.run(["rsync", "-e", wrapper, "environment:.bashrc", str(tmp_path)], check=True, timeout=DEADLINE_SECONDS)
     assert (tmp_path / ".bashrc").stat().st_size
 
 
@@ -92,14 +94,14 @@ def test_vs_code_tunnel_works_and_nothing_reaches_further(start_ssh: StartContai
     assert "administratively prohibited" in beyond.stderr
     options = ["-R", "9001:127.0.0.1:1", "-o", "ExitOnForwardFailure=yes"]
     command = ["ssh", "-F", str(client.config), *options, "environment", "true"]
-    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
+    assert subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE_SECONDS).returncode != 0
 
 
 def tunnel(client: Ssh, destination: str) -> subprocess.CompletedProcess[str]:
     """Ask `destination` for a page through the same kind of channel that -D and -L open."""
     command = ["ssh", "-F", str(client.config), "-W", destination, "environment"]
     return subprocess.run(
-        command, input="GET / HTTP/1.0\r\n\r\n", capture_output=True, text=True, check=False, timeout=60
+        command, input="GET / HTTP/1.0\r\n\r\n", capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS
     )
 
 

@@ -62,7 +62,7 @@ def test_pip_install_persists_over_containers_and_torch_stays_the_images(
     options = {"volumes": {volume: {"bind": "/home/user", "mode": "rw"}, **package}}
     install = "cp -r /package /tmp/p && pip install --quiet --no-build-isolation --no-index /tmp/p"
     first = start_container(ssh_image, ["bash", "-c", install], **options)
-    assert first.wait(timeout=120)["StatusCode"] == 0, first.logs().decode()
+    assert first.wait(timeout=DEADLINE_SECONDS)["StatusCode"] == 0, first.logs().decode()
     second = start_container(
         ssh_image, ["python", "-c", "import tiny, torch; print(tiny.value, tiny.__file__, torch.__file__)"], **options
     )

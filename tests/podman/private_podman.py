@@ -19,6 +19,7 @@ from launcher.setup.probe import EngineState, ask_engine
 from tests.end_to_end.engine_programs import UnavailableError, unpacked
 from tests.end_to_end.private_engine import NAMESPACES, TIED_TO_PARENT, children, stop
 from tests.end_to_end.private_machine import everything, kept_directory, locked
+from tests.waiting import DEADLINE_SECONDS
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -26,7 +27,6 @@ PACKAGES = (
     *("golang-github-containers-common", "golang-github-containers-image"),
     *("libgpgme11", "libyajl2", "libfuse3-3", "libslirp0", "libsubid4"),
 )
-START_SECONDS = 60.0
 # The uid of an ordinary user of that machine, with subordinate uids and what slirp4netns needs.
 ROOTLESS = 4321
 ALL = ("--net", "--mount", "--pid")
@@ -89,7 +89,11 @@ class PrivatePodman:
         return ["nsenter", "--target", str(self.pid), *namespaces, f"--wd={cwd}", "--", *command]
 
     def run(
-        self, *command: str, environ: Mapping[str, str] | None = None, cwd: Path = Path("/"), timeout: float = 120
+        self,
+        *command: str,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path = Path("/"),
+        timeout: float = DEADLINE_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command there; `timeout` in seconds."""
         return subprocess.run(
@@ -168,7 +172,7 @@ def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> in
 
 def wait_until_answers(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
     """Raises UnavailableError, with the last line of its log, where the service ends or says nothing."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if ask_engine(f"unix://{socket}").state is EngineState.ANSWERS:
             return

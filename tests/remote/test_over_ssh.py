@@ -16,6 +16,7 @@ import pytest
 from tests.end_to_end.environment import get
 from tests.remote.conftest import Laptop, boxed
 from tests.remote.ssh_server import UID
+from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.docker
 
@@ -24,7 +25,7 @@ def log_in(result: dict[str, object], command: str) -> subprocess.CompletedProce
     """As `up` said, never prompting."""
     argv = shlex.split(result["ssh"]["command"])  # type: ignore[index]
     argv[1:1] = ["-o", "BatchMode=yes"]
-    return subprocess.run([*argv, command], capture_output=True, text=True, timeout=60)
+    return subprocess.run([*argv, command], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 @pytest.mark.usefixtures("jupyter_image")

@@ -18,7 +18,7 @@ from launcher.setup.perform import ensure_engine
 from launcher.setup.probe import EngineState, ask_engine
 from launcher.setup.steps import PID_FILE, SOCKET
 
-STOP_SECONDS = 60.0
+STOP_SECONDS = 180.0
 
 
 @contextmanager

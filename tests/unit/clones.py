@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import DEADLINE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/usr/bin:/bin"
 # Stands in for the launcher: what it prints shows argv, isolation, directory, standard input and packages.
@@ -106,7 +108,7 @@ def run_clone(clone: Path, tmp_path: Path) -> Run:
     def call(*arguments: str, program: Path = clone / "bin/launcher", stdin: str = "", **environ: str):  # type: ignore[no-untyped-def] # noqa: ANN202
         return subprocess.run(
             [str(program), *arguments], env={"PATH": PATH, **environ}, cwd=elsewhere, input=stdin,
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=DEADLINE_SECONDS,
         )  # fmt: skip
 
     return call

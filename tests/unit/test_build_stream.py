@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from launcher.setup.stream import run_streaming
+from tests.waiting import wait_until
 
 
 def python(code: str) -> list[str]:
@@ -51,7 +51,4 @@ def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_streaming(python(code), interrupt)
     status = Path(f"/proc/{pid.read_text()}/status")
-    deadline = time.monotonic() + 60
-    while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not status.exists() or "State:\tZ" in status.read_text()
+    wait_until(lambda: not status.exists() or "State:\tZ" in status.read_text(), "the end of what it started")

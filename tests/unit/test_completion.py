@@ -19,6 +19,7 @@ import pytest
 
 from launcher.cli.completion import SCRIPTS
 from tests.faults.launching import PROGRAM, ROOT, socket_server
+from tests.waiting import DEADLINE_SECONDS
 
 CONTAINERS = [
     {"Labels": {"gpu-launcher.name": "alpha-ssh", "gpu-launcher.owner": str(os.getuid())}},
@@ -54,10 +55,16 @@ def engine(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """The launcher as a program called `launcher`, in no directory of PATH, as in a clone."""
-    path = tmp_path / "clone/bin/launcher"
+    """The launcher as a program called `launcher`, in no directory of PATH, as in a clone; it waits for the engine."""
+    patient = f"from launcher import names; names.ANSWER_SECONDS = {DEADLINE_SECONDS}; from launcher.cli"
+    return written(tmp_path, PROGRAM.replace("from launcher.cli", patient))
+
+
+def written(directory: Path, python: str) -> Path:
+    """bin/launcher in a clone of its own, that runs `python`."""
+    path = directory / "clone/bin/launcher"
     path.parent.mkdir(parents=True)
-    path.write_text(f"#!/bin/sh\nexec {sys.executable} -I -c '{PROGRAM}' '{ROOT}' \"$@\"\n")
+    path.write_text(f"#!/bin/sh\nexec {sys.executable} -I -c '{python}' '{ROOT}' \"$@\"\n")
     path.chmod(0o755)
     return path
 
@@ -70,7 +77,11 @@ def completed(program: Path, engine: str, *words: str) -> list[str]:
     )
     environ = {**os.environ, "DOCKER_HOST": engine}
     done = subprocess.run(
-        ["bash", "-c", script, "bash", str(program), *words], env=environ, capture_output=True, text=True, timeout=60
+        ["bash", "-c", script, "bash", str(program), *words],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return [line for line in done.stdout.splitlines() if line]
@@ -100,9 +111,8 @@ def test_bash_finds_verbs_options_and_names(
 
 
 @pytest.mark.parametrize("answer", [None, b"NONSENSE", b""], ids=["hangs", "nonsense", "nothing"])
-def test_without_an_engine_that_answers_there_are_no_names_and_no_words(
-    program: Path, tmp_path: Path, answer: bytes | None
-) -> None:
+def test_without_an_engine_that_answers_there_are_no_names_and_no_words(tmp_path: Path, answer: bytes | None) -> None:
+    program = written(tmp_path, PROGRAM)
     with socket_server(tmp_path / "broken.sock", answer):
         assert completed(program, f"unix://{tmp_path}/broken.sock", "exec", "") == []
     assert completed(program, f"unix://{tmp_path}/absent.sock", "exec", "") == []
@@ -126,7 +136,9 @@ def test_a_tab_completes_a_verb_and_a_name(shell: str, program: Path, engine: st
     script.write_text(subprocess.run([program, "completion", shell], capture_output=True, text=True, check=True).stdout)
     arguments, setup = SHELLS[shell]
     environ = {**os.environ, "DOCKER_HOST": engine, "TERM": "dumb", "LC_ALL": "C.UTF-8"}
-    child = pexpect.spawn(shell, list(arguments), env=environ, encoding="utf-8", timeout=30, dimensions=(50, 200))
+    child = pexpect.spawn(
+        shell, list(arguments), env=environ, encoding="utf-8", timeout=DEADLINE_SECONDS, dimensions=(50, 200)
+    )
     try:
         child.sendline(setup.format(script=script))
         child.sendline("echo begin''ning")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.clones import PATH, ROOT, Run, clone, finished, lock, made, make_wheel, run_clone, wheel  # noqa: F401
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 
 def test_first_run_says_what_it_does_and_the_second_is_silent(run_clone: Run, clone: Path) -> None:
@@ -60,7 +60,7 @@ def test_environment_whose_python_is_gone_is_made_again(run_clone: Run, made: Pa
 def test_two_first_runs_at_once_both_succeed(clone: Path) -> None:
     command, streams = [str(clone / "bin/launcher")], subprocess.PIPE
     runs = [subprocess.Popen(command, env={"PATH": PATH}, stdout=streams, stderr=streams) for _ in range(3)]
-    results = [process.communicate(timeout=120) for process in runs]
+    results = [process.communicate(timeout=DEADLINE_SECONDS) for process in runs]
     assert [out for out, _ in results] == [b"packages 1\n"] * 3
     assert sum(b"made it in" in err for _, err in results) == 1, results
 
@@ -100,7 +100,7 @@ def test_interrupted_install_leaves_nothing_and_the_next_run_succeeds(
     )
     wait_until((clone / ".venv/bin/python").exists, "the environment's interpreter", 0.01)
     os.killpg(process.pid, sent)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == code
     assert b"interrupted" in err and b"Traceback" not in err
     assert not (clone / ".venv").exists()

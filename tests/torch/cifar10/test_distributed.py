@@ -17,6 +17,8 @@ import pytest
 torch = pytest.importorskip("torch")
 import cifar10
 
+from tests.waiting import DEADLINE_SECONDS
+
 # The stated tolerances: the ranks add the same numbers in another order, and Adam amplifies the last bits; fast's batch
 # norm sees only a rank's own share.
 TOLERANCE = {"simple": 0.01, "fast": 0.05}
@@ -26,7 +28,7 @@ def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "cifar10", "train", "--no-plots", "--device", "cpu", *map(str, arguments)]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 def losses(out: str) -> list[float]:
@@ -82,8 +84,10 @@ def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path, mi
     program.write_text(GRADIENT_PROGRAM)
     environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([sys.executable, program, "one.pt", "4"], env=environ, check=True, timeout=120)
-    subprocess.run([sys.executable, *ranks, program, "two.pt", micro_batch], env=environ, check=True, timeout=120)
+    subprocess.run([sys.executable, program, "one.pt", "4"], env=environ, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run(
+        [sys.executable, *ranks, program, "two.pt", micro_batch], env=environ, check=True, timeout=DEADLINE_SECONDS
+    )
     one, two = (torch.load(name, weights_only=True) for name in ("one.pt", "two.pt"))
     for name in one:
         torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-5)
@@ -108,7 +112,7 @@ def test_an_error_on_two_ranks_is_said_once_without_torchruns_traceback(
 ) -> None:
     Path("bad.npz").write_bytes(b"PK\x03\x04 not really")
     process = launched(*arguments, "--out", "run")
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, stdout) == (code, ""), stderr
     assert stderr.count(cause) == 1
     assert "Traceback" not in stderr and "elastic" not in stderr
@@ -121,7 +125,7 @@ def test_a_killed_rank_ends_the_job_with_a_cause(npz: Path) -> None:
         assert process.poll() is None
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 128 + signal.SIGKILL
     assert "cifar10: rank 1 was ended by SIGKILL\nnext: " in stderr
     assert "Traceback" not in stderr
@@ -133,7 +137,7 @@ def test_a_signal_saves_and_is_the_exit_code(npz: Path) -> None:
     while not process.stderr.readline().startswith("epoch 1/"):
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
     assert stderr.count("progress is saved in run") == 1
     assert "Traceback" not in stderr

@@ -15,6 +15,7 @@ from envcheck.cli import main
 from envcheck.codec import encode
 from envcheck.facts import Facts, Memory
 from tests.unit.envcheck.machines import cpu_host, gpu_host
+from tests.waiting import DEADLINE_SECONDS
 
 REPOSITORY = Path(__file__).parents[3]
 BARE = ["--skip", "torch", "--skip", "cudnn", "--skip", "nccl"]
@@ -137,7 +138,9 @@ def test_a_recording_of_this_run_is_judged_like_the_run(
 
 
 def wrapper(*arguments: str, cwd: Path, path: Path = REPOSITORY / "bin/envcheck", **environ: str) -> tuple[int, str]:
-    done = subprocess.run([str(path), *arguments], cwd=cwd, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [str(path), *arguments], cwd=cwd, env=environ, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -157,7 +160,7 @@ def test_the_module_is_not_misled_by_modules_in_the_working_directory(tmp_path: 
     (tmp_path / "json.py").write_text("raise RuntimeError('imported from the working directory')")
     command = [sys.executable, "-m", "envcheck", "list"]
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 0, done.stderr
 
 

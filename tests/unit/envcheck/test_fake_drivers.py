@@ -14,6 +14,7 @@ from envcheck.judge import examine
 from envcheck.probes.cuda import probe_cuda
 from envcheck.probes.hardware import probe_hardware
 from envcheck.probes.nvml import probe_nvml
+from tests.waiting import DEADLINE_SECONDS
 
 REPOSITORY = Path(__file__).parents[3]
 SYSTEM = Path("/")
@@ -27,7 +28,7 @@ def envcheck(root: Path, library: Path, *arguments: str, **changes: str) -> subp
     """The command line as a user runs it, on an empty root."""
     variables = environ(library, ENVCHECK_ROOT=str(root), ENVCHECK_INTERPRETER=sys.executable, **changes)
     command = [str(REPOSITORY / "bin" / "envcheck"), *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 @pytest.mark.parametrize("code", [0, 3, 34, 35, 46, 100, 101, 214, 802, 803, 804, 805, 999])

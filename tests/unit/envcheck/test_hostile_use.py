@@ -17,6 +17,7 @@ from envcheck.facts import Facts
 from envcheck.probes.torch import find_python
 from envcheck.recording import LARGEST
 from tests.unit.envcheck.test_cli import BARE, REPOSITORY
+from tests.waiting import DEADLINE_SECONDS
 
 ENVCHECK = str(REPOSITORY / "bin/envcheck")
 
@@ -31,7 +32,9 @@ def machine(tmp_path: Path) -> dict[str, str]:
 def run(*arguments: str, through: str = 'exec "$@"', cwd: Path | None = None, **environ: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error; `through` may close or redirect streams."""
     command = ["/bin/sh", "-c", through, "sh", ENVCHECK, *arguments]
-    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, errors="replace", timeout=60)
+    done = subprocess.run(
+        command, cwd=cwd, env=environ, capture_output=True, text=True, errors="replace", timeout=DEADLINE_SECONDS
+    )
     return done.returncode, done.stdout, done.stderr
 
 

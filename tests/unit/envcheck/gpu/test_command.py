@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.envcheck.gpu.reports import alone, load, reduced, transfers
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[4]
 # Stands where PyTorch's Python is looked for: `-c`, the program that names the module, and so on.
@@ -48,7 +48,7 @@ def environ(driver: Path, tmp_path: Path, reports: dict[str, Any], **changes: st
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments(*options), env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run(arguments(*options), env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 def healthy(**changes: Any) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_without_pytorch_the_kernel_is_the_proof_and_the_rest_is_said_to_be_skip
     variables = environ(fake_driver, tmp_path, {}) | {"PATH": "/nonexistent"}
     del variables["ENVCHECK_PYTHON"]
     command = [sys.executable, "-S", *arguments("--quick")[1:]]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "  skip  gpu-pytorch: PyTorch is not installed in" in done.stdout
 
@@ -162,11 +162,9 @@ def test_ctrl_c_ends_the_programs_and_is_exit_130(fake_driver: Path, tmp_path: P
     variables = environ(fake_driver, tmp_path, {"hang": True, "one_gpu": {}}, FAKE_CUDA_COUNT="1")
     started = subprocess.Popen(arguments("--quick"), env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     pid_file = tmp_path / "reports.json.pid"
-    deadline = time.monotonic() + 60
-    while not pid_file.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(pid_file.exists, "a program that hangs")
     started.send_signal(signal.SIGINT)
-    started.communicate(timeout=30)
+    started.communicate(timeout=DEADLINE_SECONDS)
     assert started.returncode == 130
     # Reaped by its parent, so it cannot linger as a zombie.
     assert not Path(f"/proc/{pid_file.read_text()}").exists()

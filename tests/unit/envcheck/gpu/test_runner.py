@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
 from envcheck.gputests.runner import Outcome, Program, run_programs
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[4]
 # `hang N` (with a helper process), `wait N`, `abort N`, `raise N`, `quiet N`; any other reports its process.
@@ -50,9 +50,9 @@ for stage in sys.argv[2:]:
 """
 
 
-def program(*stages: str, name: str = "p", seconds: float = 30.0) -> Program:
+def program(*stages: str, name: str = "p", seconds: float = DEADLINE_SECONDS) -> Program:
     command = (sys.executable, "-c", textwrap.dedent(TOLD), str(ROOT))
-    return Program(name, command, stages, {"": 30.0, "hang": seconds})
+    return Program(name, command, stages, {"": DEADLINE_SECONDS, "hang": seconds})
 
 
 def run(*stages: str, seconds: float = 1.0) -> Outcome:
@@ -60,17 +60,15 @@ def run(*stages: str, seconds: float = 1.0) -> Outcome:
 
 
 def gone(process: int) -> bool:
-    """Whether the process ends soon: waits for the condition, a minute at most."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    """Whether the process comes to its end."""
+
+    def ended() -> bool:
         try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except OSError:
             return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
+
+    return eventually(ended, 0.02)
 
 
 def test_stages_that_pass_share_one_process() -> None:
@@ -126,7 +124,7 @@ def test_programs_run_side_by_side_and_each_begin_is_heard(tmp_path: Path) -> No
         "import json; print(json.dumps({'begin': 's'})); open(%r, %r).close(); print('{\"stage\":\"s\",\"values\":{}}')"
     )
     halves = [
-        Program(mode, (sys.executable, "-c", report % (str(tmp_path / "fifo"), mode)), ("s",), {"": 20.0})
+        Program(mode, (sys.executable, "-c", report % (str(tmp_path / "fifo"), mode)), ("s",), {"": DEADLINE_SECONDS})
         for mode in ("r", "w")
     ]
     heard: list[tuple[str, str]] = []
@@ -146,7 +144,8 @@ def test_a_begin_is_heard_from_a_program_that_ended_before_it_was_read(tmp_path:
     first = "import json; print(json.dumps({'begin': 's'})); print('{\"stage\":\"s\",\"values\":{}}')"
     second = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n" + first
     programs = [
-        Program(name, (sys.executable, "-c", text), ("s",), {"": 20.0}) for name, text in (("1", first), ("2", second))
+        Program(name, (sys.executable, "-c", text), ("s",), {"": DEADLINE_SECONDS})
+        for name, text in (("1", first), ("2", second))
     ]
 
     def observe(name: str, stage: str) -> None:

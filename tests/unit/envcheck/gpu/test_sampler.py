@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from envcheck.gputests.programs.sampler import Sampler
+from tests.waiting import wait_until
 
 SOURCE = Path(__file__).parents[3] / "fakedrivers/libnvml_load.c"
 
@@ -25,11 +25,8 @@ def library(tmp_path: Path, *options: str) -> str:
 
 
 def sampled(sampler: Sampler) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
     with sampler:
-        while sampler.seen()["samples"] < 3 and "sampler_error" not in sampler.seen():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: sampler.seen()["samples"] >= 3 or "sampler_error" in sampler.seen(), "three samples", 0.005)
     return sampler.seen()
 
 
