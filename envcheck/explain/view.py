@@ -89,7 +89,9 @@ class View:
                 if start < found.end() and start + len(part) > found.start()
             ]
             if self.index in covered:
-                return Found(text, found.start(), found.end(), covered[0], covered[-1])
+                # What stands on a line above is not how this message begins.
+                begin = starts[covered[0] - rows.start]
+                return Found(text[begin:], found.start() - begin, found.end() - begin, covered[0], covered[-1])
         return None
 
     @cached_property
