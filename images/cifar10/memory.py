@@ -68,12 +68,13 @@ def find_batch(settings: Settings) -> dict[str, Any]:
         raise UsageError("--find-batch measures one device", "start it without torchrun")
     data = move_to_device(load_dataset(settings, process.display).train, process.device)
     learner = build_learner(settings.recipe(process.device.type), process)
-    rows: list[dict[str, Any]] = []
+    cuda, rows = process.device.type == "cuda", list[dict[str, Any]]()
+    estimate = 0 if cuda else step_bytes(learner, data)
     while seconds < SLOWEST_TRIAL_SECONDS and fits(learner, data, count):
-        clock, cuda = start_clock(process.device), process.device.type == "cuda"
+        clock = start_clock(process.device)
         rehearse(learner, data, count)
         seconds = clock()
-        memory = torch.cuda.max_memory_allocated(process.device) if cuda else count * step_bytes(learner, data)
+        memory = torch.cuda.max_memory_allocated(process.device) if cuda else count * estimate
         rows.append({"batch_size": count, "images_per_second": round(count / seconds, 1), "memory_bytes": memory})
         process.display.say(f"batch {count:>6}  {count / seconds:>9,.0f} images/s  {memory / 2**20:>7,.0f} MiB")
         count *= 2

@@ -23,6 +23,8 @@ from tests.runner.summary import Summary, closing_line, read_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/torch"
+# Chromium gives its requests up whenever a network interface comes or goes, as one does with every container.
+ALONE = "tests/browser"
 INSIDE_LOG = "inside.log"
 WITHOUT_ENGINE = ("tests/unit",)
 # Tests mostly wait for engines, servers and children. Which must stay together, tests/distribution.py says.
@@ -92,8 +94,10 @@ def _run(arguments: Arguments, results: Path) -> tuple[int, list[Summary]]:
                 inside_image(images.jupyter, (*arguments.common, *arguments.inside), results)
             )
         if arguments.host is not None:
-            codes.append(_run_on_host(host_arguments(arguments), results / "host.xml"))
-            summaries.append(read_summary("on the host", results / "host.xml"))
+            for where, given in host_runs(arguments).items():
+                report = results / f"{where}.xml"
+                codes.append(_run_on_host(where, given, report))
+                summaries.append(read_summary(where, report))
         if inside is not None:
             codes.append(show_inside(inside, results))
             summaries.append(read_summary("in the image", results / "inside.xml"))
@@ -107,11 +111,15 @@ def _run(arguments: Arguments, results: Path) -> tuple[int, list[Summary]]:
     return (failures[0] if failures else 0), summaries
 
 
-def host_arguments(arguments: Arguments) -> tuple[str, ...]:
-    """What pytest gets on the host: a full run goes in parallel unless an argument needs one process."""
+def host_runs(arguments: Arguments) -> dict[str, tuple[str, ...]]:
+    """What pytest gets on the host: a full run goes in parallel, then the browser's tests alone.
+
+    It is one run, one by one, where an argument needs one process.
+    """
     if arguments.host or any(a.startswith(ONE_BY_ONE) for a in arguments.common):
-        return (*arguments.common, *(arguments.host or ("tests",)))
-    return (*IN_PARALLEL, *arguments.common, "tests")
+        return {"on the host": (*arguments.common, *(arguments.host or ("tests",)))}
+    parallel = (*IN_PARALLEL, *arguments.common, f"--ignore={ALONE}", "tests")
+    return {"on the host": parallel, "in a browser": (*arguments.common, ALONE)}
 
 
 @contextmanager
@@ -140,9 +148,9 @@ def show_inside(process: subprocess.Popen[bytes], results: Path) -> int:
             time.sleep(0.2)
 
 
-def _run_on_host(arguments: Sequence[str], result: Path) -> int:
-    print("== tests on the host ==", flush=True)
-    command = (sys.executable, "-m", "pytest", f"--ignore={INSIDE}", f"--junitxml={result}", *arguments)
+def _run_on_host(where: str, arguments: Sequence[str], report: Path) -> int:
+    print(f"== tests {where} ==", flush=True)
+    command = (sys.executable, "-m", "pytest", f"--ignore={INSIDE}", f"--junitxml={report}", *arguments)
     return subprocess.run(command, cwd=ROOT).returncode
 
 

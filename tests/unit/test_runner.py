@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.main import Arguments, host_arguments, split
+from tests.runner.main import Arguments, host_runs, split
 from tests.runner.summary import Summary, closing_line, read_summary
 
 REPORT = '<testsuites><testsuite errors="1" failures="2" skipped="3" tests="10" time="1.5"></testsuite></testsuites>'
@@ -33,9 +33,12 @@ def test_torch_tests_alone_run_in_the_image_only() -> None:
 
 
 def test_a_full_run_goes_in_parallel_and_a_chosen_test_does_not() -> None:
-    assert "-n" in host_arguments(split([])) and host_arguments(split(["-q"]))[-2:] == ("-q", "tests")
-    assert "-n" not in host_arguments(split(["tests/unit"]))
-    assert "-n" not in host_arguments(split(["--pdb"])) and "-n" not in host_arguments(split(["-x"]))
+    parallel, browser = host_runs(split(["-q"])).values()
+    assert "-n" in parallel and parallel[-3:] == ("-q", "--ignore=tests/browser", "tests")
+    assert browser == ("-q", "tests/browser"), "nothing starts containers beside the browser"
+    for chosen in (["tests/unit"], ["--pdb"], ["-x"]):
+        (alone,) = host_runs(split(chosen)).values()
+        assert "-n" not in alone
 
 
 def test_ci_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
