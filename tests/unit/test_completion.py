@@ -113,8 +113,9 @@ def test_bash_finds_verbs_options_and_names(
 @pytest.mark.parametrize("answer", [None, b"NONSENSE", b""], ids=["hangs", "nonsense", "nothing"])
 def test_without_an_engine_that_answers_there_are_no_names_and_no_words(tmp_path: Path, answer: bytes | None) -> None:
     program = written(tmp_path, PROGRAM)
-    with socket_server(tmp_path / "broken.sock", answer):
+    with socket_server(tmp_path / "broken.sock", answer) as server:
         assert completed(program, f"unix://{tmp_path}/broken.sock", "exec", "") == []
+        assert server.calls == 1, "a TAB is not kept waiting twice"
     assert completed(program, f"unix://{tmp_path}/absent.sock", "exec", "") == []
     assert completed(program, "no address", "exec", "") == []
     assert completed(program, "no address", "comp") == ["completion"]
