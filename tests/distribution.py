@@ -19,7 +19,7 @@ PRIVATE_ENGINE = (
     "test_heal.py",
     "test_prune.py",
 )
-TOGETHER = ("end_to_end", "faults", "podman", "remote")
+TOGETHER = ("browser", "end_to_end", "faults", "podman", "remote")
 
 
 def group(nodeid: str) -> str:

@@ -54,7 +54,7 @@ class View:
         self._lines = lines
         self.index = index
         self.place = (index, offset // SPAN)
-        self._shown, self._at = segment(lines[index], offset)
+        self._shown = segment(lines[index], offset)
 
     @cached_property
     def raw(self) -> str:
@@ -132,9 +132,19 @@ class View:
     def evidence(self, found: Found) -> str:
         """The line, or the lines a wrapped message stands on, as they stood."""
         if found.first == found.last == self.index:
-            return cut(self.raw.rstrip(), len(decoded(self._shown[: self._at])))
+            # Not where the literal stood: the view may have been made for another pattern's.
+            return cut(self.raw.rstrip(), self._in_raw(found.start))
         rows = range(found.first, found.last + 1)
         return cut(" ".join(decoded(self._lines[row][:REACH]).strip() for row in rows), 0)
+
+    def _in_raw(self, position: int) -> int:
+        """Where in the line as it stood a position of `text` is."""
+        written = without_prefix(self.raw)
+        for escape in JSON_ESCAPE.finditer(written):
+            if escape.start() >= position:
+                break
+            position += len(escape.group()) - 1
+        return len(self.raw) - len(written) + position
 
 
 def decoded(line: bytes) -> str:
@@ -142,14 +152,14 @@ def decoded(line: bytes) -> str:
     return line.decode("utf-8", "replace").replace("\r", " ")
 
 
-def segment(line: bytes, offset: int) -> tuple[bytes, int]:
-    """What a terminal would have shown on this line where `offset` points, and where in it that is.
+def segment(line: bytes, offset: int) -> bytes:
+    """What a terminal would have shown on this line where `offset` points.
 
     Progress bars rewrite a line after a CR.
     """
     start = max(0, offset - REACH, line.rfind(b"\r", 0, offset) + 1)
     end = line.find(b"\r", offset, offset + REACH)
-    return line[start : offset + REACH if end < 0 else end], offset - start
+    return line[start : offset + REACH if end < 0 else end]
 
 
 def cut(line: str, at: int) -> str:

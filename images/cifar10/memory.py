@@ -68,7 +68,8 @@ def find_batch(settings: Settings) -> dict[str, Any]:
         raise UsageError("--find-batch measures one device", "start it without torchrun")
     data = move_to_device(load_dataset(settings, process.display).train, process.device)
     learner = build_learner(settings.recipe(process.device.type), process)
-    cuda, rows = process.device.type == "cuda", list[dict[str, Any]]()
+    rows: list[dict[str, Any]] = []
+    cuda = process.device.type == "cuda"
     estimate = 0 if cuda else step_bytes(learner, data)
     while seconds < SLOWEST_TRIAL_SECONDS and fits(learner, data, count):
         clock = start_clock(process.device)
