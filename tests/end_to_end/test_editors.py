@@ -49,8 +49,9 @@ if [ ! -x $dir/server ]; then base64 -d <<'END' | tar xz -C $dir
 END
 echo "unpacked=="; fi
 exec 9>&-
-$dir/server > $dir/log 2>&1 < /dev/null &
-for i in $(seq 100); do grep -q listeningOn $dir/log && break; sleep 0.1; done
+: > $dir/log
+$dir/server >> $dir/log 2>&1 < /dev/null &
+for i in $(seq {DEADLINE_SECONDS * 10:.0f}); do grep -q listeningOn $dir/log && break; sleep 0.1; done
 grep -o 'listeningOn==[0-9]*==' $dir/log
 echo "uname==$(uname -s)=="
 """
