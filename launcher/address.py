@@ -13,6 +13,10 @@ from launcher.errors import NotReadyError
 from launcher.plan import RUN
 from launcher.result import EnvironmentResult, SshAddress
 
+# A service that starts may lose a question, and is soon asked again. One that has run for long is asked once: it may
+# just be busy, and what is dead says so at once, as the engine closes the connection.
+STARTING_SECONDS, RUNNING_SECONDS = 2.0, 10.0
+
 
 def address_of(context: Context, environment: Environment) -> EnvironmentResult:
     """The URL or the ssh command; for ssh also brings the user's ssh configuration up to date."""
@@ -31,15 +35,15 @@ def address_of(context: Context, environment: Environment) -> EnvironmentResult:
     return EnvironmentResult(environment, url=url, ssh=address, remote=remote)
 
 
-def usable_check(context: Context, environment: Environment) -> Callable[[], bool]:
-    """A question to ask until it is true: does JupyterLab accept the token, does sshd greet?"""
-    greets = reach.answers(context, environment)
+def usable_check(context: Context, environment: Environment, seconds: float = STARTING_SECONDS) -> Callable[[], bool]:
+    """A question to ask until it is true, or once: does JupyterLab accept the token, does sshd greet in `seconds`?"""
+    greets = reach.answers(context, environment, seconds)
     if greets is None:
         return lambda: reach.healthy(context, environment)
     if environment.mode == "ssh":
         return greets
     token, port = read_token(context, environment), reach.local_port(context, environment)
-    return lambda: jupyter.answers(port, token)
+    return lambda: jupyter.answers(port, token, seconds)
 
 
 def read_token(context: Context, environment: Environment) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
+import requests
 
 from launcher.container_copy import copied_config
 from launcher.docker_connection import absent_is_fine, tls_config, translated
@@ -175,9 +176,9 @@ class DockerEngine(DockerStorage):
         ]
 
     def _volume_sizes(self) -> dict[str, int]:
-        """Bytes by volume; empty where the engine is measuring for somebody else, which it does once at a time."""
-        with suppress(docker.errors.APIError):
-            rows = self._client.df()["Volumes"] or []
+        """Bytes by volume; empty where the engine cannot say soon."""
+        with suppress(docker.errors.APIError, requests.Timeout):
+            rows = self._disk_usage()["Volumes"] or []
             sizes = {row["Name"]: (row.get("UsageData") or {}).get("Size", -1) for row in rows}
             return {name: size for name, size in sizes.items() if size >= 0}
         return {}

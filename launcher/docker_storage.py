@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -18,6 +19,7 @@ from launcher.storage import Network, PathStat, StoredImage
 
 # Engine 20.10 copies all layers before the first byte of a saved image, and unpacks a loaded one before it answers.
 LONG_SECONDS = 1800.0
+MEASURING_SECONDS, MEASURING_POLL_SECONDS = 10.0, 0.1
 CHUNK_BYTES = 1 << 20
 # Go's os.FileMode: https://pkg.go.dev/io/fs#FileMode
 GO_DIRECTORY, GO_LINK, GO_TYPES = 1 << 31, 1 << 27, 0x8F280000
@@ -43,11 +45,24 @@ class DockerStorage:
         return [_stored_image(row, shared.get(row["Id"], 0), made_from.count(row["Id"])) for row in rows]
 
     def _shared_bytes(self) -> dict[str, int]:
-        """Bytes that each image shares with others; empty where the engine is measuring for somebody else."""
-        with suppress(docker.errors.APIError):
-            rows = self._client.df()["Images"] or []
+        """Bytes that each image shares with others; empty where the engine cannot say soon."""
+        with suppress(docker.errors.APIError, requests.Timeout):
+            rows = self._disk_usage()["Images"] or []
             return {row["Id"]: max(row.get("SharedSize", 0), 0) for row in rows}
         return {}
+
+    def _disk_usage(self) -> Mapping[str, Any]:
+        """What `docker system df` shows; an engine before 23 refuses to measure for two at once, and is asked again."""
+        deadline = time.monotonic() + MEASURING_SECONDS
+        while True:
+            try:
+                usage: Mapping[str, Any] = self._client.df()
+            except docker.errors.APIError as error:
+                if "already running" not in str(error.explanation) or time.monotonic() > deadline:
+                    raise
+                time.sleep(MEASURING_POLL_SECONDS)
+            else:
+                return usage
 
     def remove_image(self, reference: str) -> None:
         # Without force: an image that somebody began to use meanwhile stays.
@@ -81,7 +96,7 @@ class DockerStorage:
 
     def build_cache_bytes(self) -> int:
         with self._translated():
-            rows = self._client.df().get("BuildCache") or []
+            rows = self._disk_usage().get("BuildCache") or []
         return sum(row["Size"] for row in rows if not row.get("InUse") and not row.get("Shared"))
 
     def prune_build_cache(self) -> int:

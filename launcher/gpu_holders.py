@@ -32,7 +32,7 @@ def holds(container: Container) -> bool:
     """
     if container.state == "created" and container.created:
         return time.time() - container.created < ABANDONED_SECONDS
-    return container.state not in ("exited", "dead")
+    return container.state not in ("exited", "dead", "removing")
 
 
 def holders(containers: Iterable[Container], but: str = "") -> dict[str, list[str]]:

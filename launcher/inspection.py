@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from launcher.address import address_of, usable_check
+from launcher.address import RUNNING_SECONDS, address_of, usable_check
 from launcher.context import Context
 from launcher.environments import Environment
 from launcher.errors import LauncherError, NotReadyError
@@ -21,7 +21,7 @@ def inspect_environment(context: Context, environment: Environment) -> Environme
         return EnvironmentResult(environment)
     try:
         result = address_of(context, environment)
-        answers = usable_check(context, environment)()
+        answers = usable_check(context, environment, RUNNING_SECONDS)()
     except LauncherError:
         return EnvironmentResult(replace(environment, state="unhealthy"))
     result = _with_gpu(context, result)

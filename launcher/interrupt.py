@@ -28,6 +28,13 @@ def raise_on_signals() -> None:
             signal.signal(number, _raise)
 
 
+def ignore_signals() -> None:
+    """For the last words after an interruption, which one more Ctrl-C must not turn into a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is _raise:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _raise(number: int, _frame: FrameType | None) -> None:
     raise Interrupted(number)
 

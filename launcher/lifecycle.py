@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from launcher import labels, prepared, reach
@@ -10,7 +11,7 @@ from launcher.address import address_of, usable_check
 from launcher.context import Context
 from launcher.engine import Volume
 from launcher.environments import Environment, choose, list_environments
-from launcher.errors import NotReadyError, UsageError
+from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.gpu_holders import start_with_gpus
 from launcher.plan import own_volumes, workspace_volume
 from launcher.proof import prove_gpus
@@ -125,6 +126,10 @@ def deletable_volumes(context: Context, environment: Environment) -> list[Volume
     return [v for v in found if v.name in own or (not others and _is_disposable(v))]
 
 
+def _is_shared(volume: Volume) -> bool:
+    return volume.labels.get(labels.ROLE) in (labels.ROLE_CACHE, labels.ROLE_DATA)
+
+
 def _is_disposable(volume: Volume) -> bool:
     role = volume.labels.get(labels.ROLE)
     return role == labels.ROLE_CACHE or (role == labels.ROLE_DATA and volume.bytes == 0)
@@ -134,8 +139,19 @@ def remove(context: Context, environment: Environment, volumes: list[Volume]) ->
     """As `down`, and delete these volumes and the environment's lines in the ssh configuration."""
     down(context, environment)
     for volume in volumes:
-        context.engine.remove_volume(volume.name)
-        prepared.forget(context.state, volume.name)
-        record.forget(context.state, volume.name)
+        if not _is_shared(volume):
+            _delete(context, volume)
+    last = not list_environments(context.engine, environment.owner)
+    for volume in volumes:
+        # Since the volumes were chosen, another environment may have begun to use this one.
+        if last and _is_shared(volume):
+            with suppress(LauncherError):
+                _delete(context, volume)
     SshAccess(context.state, context.home).forget(environment.name)
-    reach.forget(context, environment.name, last=not list_environments(context.engine, environment.owner))
+    reach.forget(context, environment.name, last=last)
+
+
+def _delete(context: Context, volume: Volume) -> None:
+    context.engine.remove_volume(volume.name)
+    prepared.forget(context.state, volume.name)
+    record.forget(context.state, volume.name)

@@ -69,13 +69,13 @@ def proxy_command(context: Context) -> str | None:
     return None
 
 
-def answers(context: Context, environment: Environment) -> Callable[[], bool] | None:
-    """For SSH: a question whether sshd greets. None where the port cannot be asked from here (tcp://)."""
+def answers(context: Context, environment: Environment, seconds: float) -> Callable[[], bool] | None:
+    """For SSH: a question whether sshd greets within so many seconds. None where the port cannot be asked from here (tcp://)."""
     remote = context.remote
     if remote is not None:
         return lambda: remote.banner(environment.port).startswith(b"SSH-2.0-")
     if context.endpoint.local:
-        return lambda: ssh.banner(environment.port)
+        return lambda: ssh.banner(environment.port, seconds)
     return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from launcher import labels, reach
 from launcher.access.keys import read_key_files
-from launcher.address import address_of, usable_check
+from launcher.address import RUNNING_SECONDS, address_of, usable_check
 from launcher.changes import agree_to_change, agree_to_outside, change_of, changed_request
 from launcher.context import Context
 from launcher.device import (
@@ -99,16 +99,17 @@ def _make(
 def _repair(context: Context, request: UpRequest, existing: Container) -> EnvironmentResult:
     """Bring an existing container to where it answers: nothing when it does, else start or restart it."""
     engine, environment = context.engine, from_container(existing)
-    usable = usable_check(context, environment)
+    answers = existing.state == "running" and usable_check(context, environment, RUNNING_SECONDS)()
     if existing.state != "running":
         with context.progress.phase("start"):
             start_with_gpus(engine, existing.name, environment.gpus, request.share)
-    elif not usable():
+    elif not answers:
         context.progress.say(f"{environment.name} does not answer: restarting it")
         with context.progress.phase("restart"):
             engine.restart(existing.name)
-    with context.progress.phase("ready"):
-        wait_until_usable(engine, existing.name, usable)
+    if not answers:
+        with context.progress.phase("ready"):
+            wait_until_usable(engine, existing.name, usable_check(context, environment))
     engine.keep_running(existing.name, request.restart)
     return _finish(context, request, existing.name, verify=environment.device == "gpu")
 

@@ -19,7 +19,7 @@ def url(port: int, token: str) -> str:
     return f"http://127.0.0.1:{port}/lab?token={token}"
 
 
-def answers(port: int, token: str, seconds: float = 2.0) -> bool:
+def answers(port: int, token: str, seconds: float) -> bool:
     """True when the server lists its contents for this token, that is, when a browser could work with it."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     with suppress(OSError, http.client.HTTPException):

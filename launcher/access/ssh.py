@@ -125,7 +125,7 @@ def login_name() -> str:
         return ""
 
 
-def banner(port: int, seconds: float = 2.0) -> bool:
+def banner(port: int, seconds: float) -> bool:
     """True when a server greets with an SSH banner; an open port alone only proves the engine's proxy."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.settimeout(seconds)

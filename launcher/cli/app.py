@@ -33,7 +33,7 @@ from launcher.cli import up as up_verb
 from launcher.cli.streams import discard_output, flush_or_discard, open_closed_streams
 from launcher.context import Context
 from launcher.errors import LauncherError, NotReadyError, UsageError
-from launcher.interrupt import Interrupted, raise_on_signals
+from launcher.interrupt import Interrupted, ignore_signals, raise_on_signals
 from launcher.render import report_error
 
 DEBUG = "--debug"
@@ -152,6 +152,7 @@ def _guarded(command: Callable[[], object], context: Context, as_json: bool, deb
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except Interrupted as interruption:
+        ignore_signals()
         context.progress.say(f"launcher: stopped by {interruption.signal.name}; nothing half-made was left")
         return interruption.code
     except BrokenPipeError:

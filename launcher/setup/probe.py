@@ -9,7 +9,7 @@ from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-PING_SECONDS = 5.0
+PING_SECONDS = 15.0  # a healthy engine on a busy machine may stall for some seconds
 PLAIN_TCP_PORT = 2375  # https://docs.docker.com/engine/daemon/remote-access/
 
 

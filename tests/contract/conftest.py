@@ -38,7 +38,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         source = source_digest(stack, target)
         made.images[image_reference(stack, target, source)] = Image("sha256:1", {labels.IMAGE_SOURCE: source})
     monkeypatch.setattr("launcher.up.ensure_engine", lambda progress, consent: None)
-    monkeypatch.setattr("launcher.up.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.up.usable_check", lambda *_: lambda: True)
     monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: ())
     return made
 

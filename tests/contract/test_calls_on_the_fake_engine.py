@@ -57,7 +57,7 @@ def _fill(engine: FakeEngine, home: str, request: UpRequest, environments: int) 
 def test_fifty_environments_cost_no_more_calls_than_one(
     tmp_path: Path, request_: UpRequest, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.inspection.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.inspection.usable_check", lambda *_: lambda: True)
     one = calls(tmp_path / "one", request_, 1, verb)
     fifty = calls(tmp_path / "fifty", request_, 50, verb)
     assert fifty == one

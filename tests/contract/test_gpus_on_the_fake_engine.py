@@ -201,7 +201,7 @@ def test_a_named_gpu_that_somebody_else_was_quicker_to_take_is_refused_and_leave
 def test_a_stopped_environment_does_not_start_on_a_gpu_that_was_given_away(
     gpu_engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
-    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda *_: lambda: True)
     context, request = context_for(gpu_engine, tmp_path), replace(request_, gpus=GpuRequest("all"))
     up(context, request)
     gpu_engine.stop("gl-1000-demo")

@@ -42,7 +42,7 @@ def context(engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch
     engine.information = EngineInfo("28.2", cdi_devices=("nvidia.com/gpu=0",), memory_bytes=8 << 30)
     monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: (HostGpu(0, "0"),))
     for module in ("heal", "inspection"):
-        monkeypatch.setattr(f"launcher.{module}.usable_check", lambda context, environment: lambda: True)
+        monkeypatch.setattr(f"launcher.{module}.usable_check", lambda *_: lambda: True)
     engine.answers = lambda name, command: PROVED
     made = context_for(engine, tmp_path)
     up(made, replace(request_, gpus=GpuRequest("all"), variables=(("A", "1"),)))

@@ -40,9 +40,19 @@ def test_what_does_not_answer_is_restarted(
     engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     up(context_for(engine, tmp_path), request_)
-    monkeypatch.setattr("launcher.up.usable_check", lambda context, environment: lambda: bool(engine.restarted))
+    monkeypatch.setattr("launcher.up.usable_check", lambda *_: lambda: bool(engine.restarted))
     up(context_for(engine, tmp_path), request_)
     assert engine.restarted == ["gl-1000-demo"]
+
+
+def test_what_is_slow_to_answer_is_not_restarted(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart would end what runs in it. Simulated: a service that needs five seconds for an answer."""
+    up(context_for(engine, tmp_path), request_)
+    monkeypatch.setattr("launcher.up.usable_check", lambda *given: lambda: given[2] > 5)
+    up(context_for(engine, tmp_path), request_)
+    assert engine.restarted == []
 
 
 @pytest.mark.parametrize("verb", ["create", "start"])

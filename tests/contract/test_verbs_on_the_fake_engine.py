@@ -26,7 +26,7 @@ from tests.contract.fake_engine import FakeEngine
 @pytest.fixture
 def context(engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch) -> Context:
     """With an environment `demo`."""
-    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda *_: lambda: True)
     monkeypatch.setattr("launcher.uninstall.ask_engine", lambda url: Answer(EngineState.ANSWERS))
     made = context_for(engine, tmp_path)
     made.__dict__["checkout"] = None
@@ -45,6 +45,19 @@ def test_restart_ends_what_runs_or_starts_what_is_stopped(
     assert engine.rows["gl-1000-demo"].state == "running" and result.url
 
 
+def test_what_another_environment_began_to_share_while_rm_asked_is_not_deleted(
+    context: Context, engine: FakeEngine, request_: UpRequest
+) -> None:
+    environment = lifecycle.find(context, "demo")
+    volumes = lifecycle.deletable_volumes(context, environment)
+    up(context, replace(request_, name="second"))
+    lifecycle.remove(context, environment, volumes)
+    roles = [volume.labels[labels.ROLE] for volume in volumes if volume.name in engine.kept]
+    assert labels.ROLE_CACHE in roles and labels.ROLE_ENVIRONMENT not in roles
+    lifecycle.remove(context, lifecycle.find(context, "second"), list(engine.kept.values()))
+    assert engine.kept == {}
+
+
 @pytest.mark.parametrize(("state", "said"), [("down", "is down"), ("paused", "is paused")])
 def test_what_cannot_be_restarted_is_said(context: Context, engine: FakeEngine, state: str, said: str) -> None:
     if state == "down":
@@ -58,9 +71,7 @@ def test_what_cannot_be_restarted_is_said(context: Context, engine: FakeEngine, 
 
 def test_restart_waits_until_it_answers(context: Context, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(
-        "launcher.lifecycle.usable_check", lambda context, environment: lambda: len(asked) > 2 or bool(asked.append(1))
-    )
+    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda *_: lambda: len(asked) > 2 or bool(asked.append(1)))
     lifecycle.restart(context, lifecycle.find(context, "demo"))
     assert len(asked) == 3
 
@@ -70,7 +81,7 @@ def test_restart_proves_the_gpus(
 ) -> None:
     from launcher.attach import HostGpu
 
-    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda context, environment: lambda: True)
+    monkeypatch.setattr("launcher.lifecycle.usable_check", lambda *_: lambda: True)
     monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: (HostGpu(0, "0"),))
     engine.information = EngineInfo(
         "28.2", cdi_devices=("nvidia.com/gpu=0", "nvidia.com/gpu=all"), memory_bytes=8 << 30

@@ -12,7 +12,6 @@ import pytest
 
 from tests.conftest import ROOT, RunLauncher, lacking
 from tests.end_to_end import private_image
-from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, Up, new_name, project_of, started_from
 from tests.end_to_end.machines import (
     Launch,
@@ -21,12 +20,13 @@ from tests.end_to_end.machines import (
     compile_nvml,
     compiled,
     machine,
-    remove_spec,
-    write_spec,
+    offer_gpus,
+    withdraw_gpus,
 )
 from tests.end_to_end.private_engine import PrivateEngine, cache_directory
 from tests.end_to_end.private_engine import private_engine as running_private_engine
 from tests.end_to_end.private_machine import or_lacking
+from tests.services import UnavailableError
 
 if TYPE_CHECKING:
     import docker
@@ -153,7 +153,7 @@ def launch(
         own = {"HOME": str(home), "ENVCHECK_ROOT": str(machines[on])}
         own |= {name: str(home / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
         own |= environ or {}
-        done = private_engine.run(str(ROOT / "bin/launcher"), *arguments, environ=own, cwd=project)
+        done = private_engine.run(str(ROOT / "bin/launcher"), *arguments, environ=own, cwd=project, timeout=600)
         assert "Traceback" not in done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
 
@@ -163,8 +163,8 @@ def launch(
 @pytest.fixture
 def spec(private_engine: PrivateEngine) -> Iterator[Callable[..., None]]:
     """Write the engine's CDI spec; it is gone after the test."""
-    yield lambda **options: write_spec(private_engine.cdi_directory, **options)
-    remove_spec(private_engine.cdi_directory)
+    yield lambda **options: offer_gpus(private_engine, **options)
+    withdraw_gpus(private_engine)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.services import UnavailableError
+
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd")
 # The suite with an engine >= 28, whose programs need only glibc 2.34: they run on Debian 12 beside its own runc.
 SUITE = "sid"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-
-
-class UnavailableError(Exception):
-    """This machine cannot have the private engine; the message says why."""
 
 
 def engine_programs(cache: Path) -> Path:

@@ -6,7 +6,6 @@ import json
 import secrets
 import shlex
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
-    import docker
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,6 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-
-
-def past_its_start(container: docker.models.containers.Container) -> bool:
-    """Past the first seconds, in which a service that ends takes its container with it and is started again."""
-    result = container.exec_run(["python3", "-c", "import os; print(os.stat('/proc/1').st_ctime)"])
-    return time.time() - float(result.output) > 12
 
 
 def ssh(started: Started, command: str, *options: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

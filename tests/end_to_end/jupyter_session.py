@@ -72,6 +72,7 @@ class JupyterSession:
 
 
 def _printed(channel: websocket.WebSocket, message: str) -> str:
+    """What comes until the kernel is idle again: its reply comes by another way, and may overtake what was printed."""
     printed = ""
     while True:
         answer = json.loads(channel.recv())
@@ -81,5 +82,5 @@ def _printed(channel: websocket.WebSocket, message: str) -> str:
             printed += answer["content"]["text"]
         elif answer["msg_type"] == "error":
             raise AssertionError(answer["content"])
-        elif answer["msg_type"] == "execute_reply":
+        elif answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
             return printed

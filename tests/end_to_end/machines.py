@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import lacking
+from tests.end_to_end.private_engine import PrivateEngine
+from tests.waiting import wait_until
 
 Launch = Callable[..., "Run"]
 FAKE_DRIVERS = Path(__file__).parents[1] / "fakedrivers"
@@ -104,6 +106,23 @@ def write_spec(
 def remove_spec(directory: Path) -> None:
     """The engine without a toolkit again."""
     (directory / SPEC_NAME).unlink(missing_ok=True)
+
+
+def offer_gpus(engine: PrivateEngine, **options: Any) -> None:
+    """As write_spec, once the engine has read it: it watches the directory, and is told some time later."""
+    withdraw_gpus(engine)
+    write_spec(engine.cdi_directory, **options)
+    wait_until(lambda: _discovered(engine), "the engine reads the CDI spec")
+
+
+def withdraw_gpus(engine: PrivateEngine) -> None:
+    """As remove_spec, once the engine has seen that."""
+    remove_spec(engine.cdi_directory)
+    wait_until(lambda: not _discovered(engine), "the engine sees that there is no CDI spec")
+
+
+def _discovered(engine: PrivateEngine) -> Any:
+    return json.loads(engine.docker("info", "--format", "{{json .DiscoveredDevices}}"))
 
 
 def _node(path: str) -> dict[str, str]:

@@ -11,15 +11,14 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.setup.probe import EngineState, ask_engine
-from tests.end_to_end.engine_programs import UnavailableError, engine_programs
+from tests.end_to_end.engine_programs import engine_programs
 from tests.end_to_end.private_machine import everything, kept_directory, locked
+from tests.services import engine_answers, wait_for_service
 from tests.waiting import DEADLINE_SECONDS
 
 # --kill-child: the kernel ends every process in the engine's process namespace when `unshare` ends.
@@ -159,13 +158,9 @@ def _started(programs: Path, directory: Path) -> subprocess.Popen[bytes]:
 
 def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> int:
     """The engine's pid, once its socket answers."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if ask_engine(f"unix://{directory}/engine.sock").state is EngineState.ANSWERS:
-            return children(process.pid)[0]
-        time.sleep(0.05)
-    last = (directory / "log").read_text(errors="replace").strip().splitlines()[-1:]
-    raise UnavailableError(f"the private engine does not start: {' '.join(last)}")
+    socket, log = directory / "engine.sock", directory / "log"
+    wait_for_service(process, lambda: engine_answers(socket), log, "the private engine")
+    return children(process.pid)[0]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

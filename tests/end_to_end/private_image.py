@@ -8,8 +8,8 @@ import subprocess
 from launcher.setup.build import image_reference
 from launcher.setup.source import source_digest
 from launcher.stacks import TARGETS, default_stack
-from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.private_engine import PrivateEngine, cache_directory, private_engine
+from tests.services import UnavailableError
 
 
 def prepare() -> None:

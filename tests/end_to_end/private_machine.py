@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.conftest import lacking
-from tests.end_to_end.engine_programs import UnavailableError
+from tests.services import UnavailableError
 
 LOCK_SECONDS = 600.0
 PROGRAMS = ("unshare", "nsenter", "setpriv", "dpkg", "runc", "ip", "iptables")

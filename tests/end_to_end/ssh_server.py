@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.end_to_end.engine_programs import UnavailableError
-from tests.waiting import DEADLINE_SECONDS
+from tests.services import UnavailableError, free_port, ssh_answers, wait_for_service
 
 INSTALLED = "/usr/sbin/sshd"
 PACKAGES = ("openssh-server", "libwrap0")
@@ -47,7 +44,7 @@ def ssh_server(cache: Path, client_key: Path) -> Iterator[SshServer]:
     directory = Path(tempfile.mkdtemp(prefix="gl-sshd-"))
     try:
         program, libraries = _program(cache, directory)
-        port = _free_port()
+        port = free_port()
         host_key = _prepare(directory, client_key, port, user)
         log = directory / "log"
         with log.open("wb") as output:
@@ -60,7 +57,7 @@ def ssh_server(cache: Path, client_key: Path) -> Iterator[SshServer]:
                 stderr=output,
             )
         try:
-            _wait(port, process, log)
+            wait_for_service(process, lambda: ssh_answers(port), log, "sshd")
             yield SshServer(port, user, host_key)
         finally:
             process.terminate()
@@ -82,25 +79,6 @@ def _prepare(directory: Path, client_key: Path, port: int, user: str) -> str:
         for path in (directory, *directory.iterdir()):
             os.chown(path, UID, UID)
     return (directory / "host.pub").read_text().strip()
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            time.sleep(0.05)
-    process.kill()
-    raise UnavailableError(f"sshd does not start: {log.read_text(errors='replace').strip()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _program(cache: Path, directory: Path) -> tuple[Path, str]:

@@ -21,6 +21,7 @@ import pytest
 
 from tests.conftest import RunLauncher
 from tests.end_to_end.environment import Started, project_of, ssh
+from tests.services import free_port
 from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("ssh_image")
@@ -66,18 +67,13 @@ def install_script() -> str:
     return INSTALL.replace("@PAYLOAD@", base64.encodebytes(buffer.getvalue()).decode().strip())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def session(started: Started, script: str) -> Iterator[tuple[int, dict[str, str]]]:
     """`ssh -T -D PORT NAME` with a script on standard input, kept open; gives the port and what was `said==`."""
     port = free_port()
     command, *rest = shlex.split(started.result["ssh"]["command"])
-    argv = [command, "-T", "-D", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", *rest]
+    options = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={DEADLINE_SECONDS:.0f}")
+    argv = [command, "-T", "-D", str(port), *options, *rest]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
     try:

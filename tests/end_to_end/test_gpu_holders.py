@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.machines import Launch, remove_spec, write_spec
+from tests.end_to_end.machines import Launch, offer_gpus, withdraw_gpus
 from tests.end_to_end.private_engine import PrivateEngine
 
 
 @pytest.fixture(scope="module")
 def holder(launch: Launch, private_engine: PrivateEngine) -> Iterator[Any]:
     """What `up --json` printed for an environment that holds both GPUs."""
-    write_spec(private_engine.cdi_directory)
+    offer_gpus(private_engine)
     done = launch("up", "holder", "--mode", "jupyter", "--gpus", "all", "--skip-check", "--json")
-    remove_spec(private_engine.cdi_directory)
+    withdraw_gpus(private_engine)
     assert done.code == 0, done.stderr
     yield done.json
     launch("rm", "holder", "--yes")

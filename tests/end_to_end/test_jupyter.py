@@ -12,7 +12,8 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, get, past_its_start, project_of
+from tests.end_to_end.environment import Started, get, project_of
+from tests.images.containers import past_its_start
 from tests.waiting import eventually
 
 RESULT_KEYS = {

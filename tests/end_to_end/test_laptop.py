@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import lacking
-from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import Started, get
 from tests.end_to_end.private_engine import cache_directory
 from tests.end_to_end.ssh_server import SshServer, ssh_server
+from tests.services import UnavailableError, free_port
 from tests.waiting import DEADLINE_SECONDS, eventually
 
 
@@ -93,7 +93,7 @@ def test_jupyterlab_by_the_printed_tunnel(box: SshServer, laptop: Laptop, up: Ca
     printed = started.result["remote"].split()
     forward, port = printed[printed.index("-L") + 1], str(started.result["port"])
     assert forward == f"{port}:127.0.0.1:{port}"
-    other = str(box.port + 1)
+    other = str(free_port())
     printed[printed.index("-L") + 1] = forward.replace(f"{port}:", f"{other}:", 1)
     assert printed[0] == "ssh"
     tunnel = subprocess.Popen(laptop.ssh("-o", "ExitOnForwardFailure=yes", *printed[1:]), stderr=subprocess.PIPE)

@@ -95,5 +95,5 @@ def test_eight_environments_started_at_once_all_come_up(
         finally:
             removed = list(pool.map(lambda name: run_launcher("rm", name, "--yes"), names))
     assert [one.code for one in removed] == [0] * AT_ONCE, [one.stderr for one in removed if one.code]
-    left = docker_client.containers.list(all=True, filters={"name": f"gl-{os.getuid()}-"})
+    left = docker_client.containers.list(all=True, ignore_removed=True)
     assert not {container.name for container in left} & {f"gl-{os.getuid()}-{name}" for name in names}

@@ -43,8 +43,8 @@ def test_limits_are_exact_in_inspect_and_one_environment_stays_itself_when_they_
     assert get(second.result["url"].replace("/lab?", "/api/status?"))[0] == 200
     seen = run_launcher("exec", first.name, "--", "sh", "-c", 'cat ~/file; echo "$KEPT"')
     assert seen.stdout == "mine\na b $c\n"
-    names = [container.name for container in docker_client.containers.list(all=True)]
-    assert [name for name in names if first.name in name] == [f"gl-{os.getuid()}-{first.name}"]
+    names = [container.name for container in docker_client.containers.list(all=True, filters={"name": first.name})]
+    assert names == [f"gl-{os.getuid()}-{first.name}"]
 
 
 def first_port(started: Started) -> int:

@@ -10,7 +10,8 @@ import docker
 import pytest
 
 from tests.conftest import RunLauncher
-from tests.end_to_end.environment import Started, past_its_start, project_of, ssh
+from tests.end_to_end.environment import Started, project_of, ssh
+from tests.images.containers import past_its_start
 from tests.waiting import DEADLINE_SECONDS, eventually
 
 pytestmark = pytest.mark.usefixtures("ssh_image")

@@ -20,6 +20,7 @@ from tests.end_to_end.environment import Up, new_name, project_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 pytestmark = pytest.mark.usefixtures("jupyter_image")
+LARGE = 1 << 30  # bytes, which take some seconds
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_an_interrupted_run_leaves_no_half_file_and_is_repaired(
 ) -> None:
     started = up("jupyter", "--sync", project=project)
     with (project / "large").open("wb") as file:
-        file.truncate(400 << 20)
+        file.truncate(LARGE)
     container = docker_client.containers.get(started.result["container_id"])
     process = subprocess.Popen(
         [str(ROOT / "bin/launcher"), "sync", started.name], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -122,5 +123,5 @@ def test_an_interrupted_run_leaves_no_half_file_and_is_repaired(
     assert container.exec_run(["test", "-e", "/workspace/large"]).exit_code == 1
     assert json.loads(run_launcher("sync", started.name, "--json").stdout)["files"] == ["large"]
     listed = container.exec_run(["stat", "-c", "%s", "/workspace/large"]).output
-    assert listed == b"%d\n" % (400 << 20)
+    assert listed == b"%d\n" % LARGE
     assert container.exec_run(["test", "-e", "/workspace/.gpu-launcher-sync"]).exit_code == 1

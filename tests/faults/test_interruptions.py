@@ -17,6 +17,8 @@ from tests.waiting import DEADLINE_SECONDS, wait_until
 if TYPE_CHECKING:
     import docker
 
+# So slow that the signal comes before JupyterLab answers.
+SLOW_START = ("--mode", "jupyter", "--cpus", "0.2")
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
@@ -32,7 +34,7 @@ def test_signal_during_up_leaves_nothing(
             return bool(engine.networks.list(names=[name]))
         return bool(engine.containers.list(filters={"name": name, "status": "running"}))
 
-    process = launcher.start("up", launcher.project.name, "--mode", "jupyter")
+    process = launcher.start("up", launcher.project.name, *SLOW_START)
     wait_until(reached, f"{phase} of {name}", 0.01)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
@@ -45,7 +47,7 @@ def test_second_interrupt_does_not_cut_the_clearing_short(
     launcher: Launcher, engine: docker.DockerClient, jupyter_image: str
 ) -> None:
     name = engine_name(launcher.project.name)
-    process = launcher.start("up", launcher.project.name, "--mode", "jupyter")
+    process = launcher.start("up", launcher.project.name, *SLOW_START)
     running = {"name": name, "status": "running"}
     wait_until(lambda: engine.containers.list(filters=running), "a running container", 0.01)
     process.send_signal(signal.SIGINT)

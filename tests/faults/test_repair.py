@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from docker.errors import APIError
 
-from tests.end_to_end.environment import past_its_start
 from tests.faults.launching import Launcher, assert_refused, engine_name
+from tests.images.containers import health, past_its_start
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
@@ -81,14 +81,9 @@ def test_jupyterlab_killed_inside_is_unhealthy_and_repaired(
     shared: Launcher, docker_client: docker.DockerClient
 ) -> None:
     url = up(shared)["url"]
-    script = "import os,pathlib,signal\n" + (
-        "for p in pathlib.Path('/proc').glob('[0-9]*'):\n"
-        "    if int(p.name) != os.getpid() and b'/jupyter-lab' in (p / 'cmdline').read_bytes():\n"
-        "        os.kill(int(p.name), signal.SIGKILL)\n"
-    )
     container = docker_client.containers.get(engine_name(name_of(shared)))
-    wait_until(lambda: past_its_start(container), "twelve seconds of running")
-    assert shared.run("exec", name_of(shared), "--", "python", "-c", script).code == 0
+    wait_until(lambda: past_its_start(container) and health(container) == "healthy", "ten healthy seconds")
+    assert shared.run("exec", name_of(shared), "--", "pkill", "-KILL", "-f", "/jupyter-lab").code == 0
     assert state(shared) == "unhealthy"
     assert up(shared)["url"] == url
     assert answers(url)

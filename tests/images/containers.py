@@ -54,6 +54,11 @@ def run_in(container: Container, *command: str) -> str:
     return output.decode()
 
 
+def past_its_start(container: Container) -> bool:
+    """Past the service's first ten seconds, in which the start program takes its end as a failed start."""
+    return int(run_in(container, "sh", "-c", "ps -o etimes= -p $(cat /run/gpu-launcher/service.pid)")) > 10
+
+
 @dataclass(frozen=True, slots=True)
 class Ssh:
     """A real OpenSSH client with a configuration of its own; asks nothing, trusts only the key the container shows."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import uuid
@@ -17,6 +16,7 @@ import pytest
 import requests
 
 from tests.conftest import lacking
+from tests.services import free_port
 from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
@@ -38,12 +38,6 @@ def compose_command() -> list[str] | None:
     except OSError:
         return None
     return plugin if done.returncode == 0 else None
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 @pytest.fixture
@@ -102,8 +96,8 @@ def cpu_services(
     token.chmod(0o644)
     variables = {
         "COMPOSE_PROJECT_NAME": f"gl-test-{uuid.uuid4().hex[:8]}",
-        "LAUNCHER_JUPYTER_PORT": free_port(),
-        "LAUNCHER_SSH_PORT": free_port(),
+        "LAUNCHER_JUPYTER_PORT": str(free_port()),
+        "LAUNCHER_SSH_PORT": str(free_port()),
         "LAUNCHER_TOKEN_FILE": str(token),
         "LAUNCHER_UID": "1234",
         "LAUNCHER_GID": "1234",

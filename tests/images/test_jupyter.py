@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-import websocket
 
-from tests.images.containers import UIDS, StartContainer, health, port_of, run_in, wait_healthy
+from tests.end_to_end.jupyter_session import JupyterSession
+from tests.images.containers import UIDS, StartContainer, health, past_its_start, port_of, run_in, wait_healthy
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
@@ -60,38 +59,11 @@ def test_a_cell_runs_in_a_real_kernel_and_finds_torch(start_jupyter: StartContai
     code = (
         "import os, sys, torch\nprint(torch.__version__, sys.prefix == os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
     )
-    version, in_venv, path = run_cell(container, code).split()
+    session = JupyterSession(base_url(container), token_of(container))
+    version, in_venv, path = session.run_cell(code).split()
     assert version == described["torch"]
     assert in_venv == "True"
     assert path == run_in(container, "printenv", "PATH").strip()
-
-
-def run_cell(container: Container, code: str) -> str:
-    """Start a kernel through the REST API, run `code` over its websocket, return what it prints."""
-    headers = {"Authorization": f"token {token_of(container)}"}
-    kernel = requests.post(
-        f"{base_url(container)}/api/kernels", headers=headers, json={"name": "python3"}, timeout=DEADLINE_SECONDS
-    )
-    kernel.raise_for_status()
-    url = f"{base_url(container).replace('http', 'ws')}/api/kernels/{kernel.json()['id']}/channels"
-    channel = websocket.create_connection(url, header=headers, timeout=DEADLINE_SECONDS)
-    message = uuid.uuid4().hex
-    header = {"msg_id": message, "msg_type": "execute_request", "version": "5.3", "session": message, "username": ""}
-    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-    request = {"header": header, "content": content, "parent_header": {}, "metadata": {}, "channel": "shell"}
-    channel.send(json.dumps({**request, "buffers": []}))
-    printed = ""
-    while True:
-        answer = json.loads(channel.recv())
-        if answer["parent_header"].get("msg_id") != message:
-            continue
-        if answer["msg_type"] == "stream":
-            printed += answer["content"]["text"]
-        elif answer["msg_type"] == "error":
-            raise AssertionError(answer["content"])
-        elif answer["msg_type"] == "execute_reply":
-            channel.close()
-            return printed
 
 
 def test_the_token_shows_nowhere(
@@ -130,17 +102,12 @@ def test_a_token_file_with_a_trailing_newline_still_logs_in(start_jupyter: Start
 def test_unhealthy_when_killed_and_other_work_lives_on(start_jupyter: StartContainer) -> None:
     container = start_jupyter()
     wait_healthy(container)
-    # The start program takes an end in its first ten seconds as a failed start.
-    wait_until(lambda: seconds_since_start(container) > 10, "running for ten seconds")
+    wait_until(lambda: past_its_start(container), "running for ten seconds")
     run_in(container, "bash", "-c", "kill -KILL $(cat /run/gpu-launcher/service.pid)")
     wait_until(lambda: health(container) == "unhealthy", "unhealthy")
     assert "the container stays up" in container.logs().decode()
     container.restart(timeout=5)
     wait_healthy(container)
-
-
-def seconds_since_start(container: Container) -> int:
-    return int(run_in(container, "ps", "-o", "etimes=", "-p", "1"))
 
 
 def test_the_same_token_after_a_restart(start_jupyter: StartContainer) -> None:

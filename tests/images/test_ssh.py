@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.containers import UIDS, Ssh, StartContainer, health, run_in, ssh_to, wait_healthy
+from tests.images.containers import UIDS, Ssh, StartContainer, health, past_its_start, run_in, ssh_to, wait_healthy
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 # A root user's container gets exactly what sshd needs to become root's session.
@@ -163,7 +163,7 @@ def test_the_host_key_survives_a_restart_and_differs_between_containers(start_ss
 def test_unhealthy_when_sshd_is_killed_or_stopped(start_ssh: StartContainer, signal: str) -> None:
     container = start_ssh()
     wait_healthy(container)
-    wait_until(lambda: int(run_in(container, "ps", "-o", "etimes=", "-p", "1")) > 10, "running for ten seconds")
+    wait_until(lambda: past_its_start(container), "running for ten seconds")
     run_in(container, "bash", "-c", f"kill -{signal} $(cat /run/gpu-launcher/service.pid)")
     wait_until(lambda: health(container) == "unhealthy", "unhealthy")
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.setup.probe import EngineState, ask_engine
-from tests.end_to_end.engine_programs import UnavailableError, unpacked
+from tests.end_to_end.engine_programs import unpacked
 from tests.end_to_end.private_engine import NAMESPACES, TIED_TO_PARENT, children, stop
 from tests.end_to_end.private_machine import everything, kept_directory, locked
+from tests.services import engine_answers, wait_for_service
 from tests.waiting import DEADLINE_SECONDS
 
 SUITE = "bookworm"
@@ -166,19 +165,8 @@ def _running(programs: Path, cache: Path, directory: Path) -> Iterator[PrivatePo
 
 def _wait_until_started(process: subprocess.Popen[bytes], directory: Path) -> int:
     """The service's pid, once its socket answers."""
-    wait_until_answers(process, directory / "podman.sock", directory / "log")
+    wait_for_service(process, lambda: engine_answers(directory / "podman.sock"), directory / "log", "Podman")
     return children(process.pid)[0]
-
-
-def wait_until_answers(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
-    """Raises UnavailableError, with the last line of its log, where the service ends or says nothing."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if ask_engine(f"unix://{socket}").state is EngineState.ANSWERS:
-            return
-        time.sleep(0.05)
-    last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    raise UnavailableError(f"Podman does not start: {' '.join(last)}")
 
 
 def _remove_containers(podman: PrivatePodman) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.end_to_end.private_engine import TIED_TO_PARENT, stop
-from tests.podman.private_podman import ALL, KEPT, ROOTLESS, PrivatePodman, wait_until_answers
+from tests.podman.private_podman import ALL, KEPT, ROOTLESS, PrivatePodman
+from tests.services import engine_answers, wait_for_service
 
 # The user's files that outlive the tests.
 CACHE = f"{KEPT}/rootless"
@@ -73,7 +74,7 @@ def rootless_podman(podman: PrivatePodman) -> Iterator[RootlessPodman]:
             stderr=output,
         )
     try:
-        wait_until_answers(process, user.socket, log)
+        wait_for_service(process, lambda: engine_answers(user.socket), log, "Podman")
         yield user
     finally:
         stop(process)

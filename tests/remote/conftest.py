@@ -15,10 +15,10 @@ import pytest
 
 from launcher.remote.runtime import BASE, tidy
 from tests.conftest import ROOT, Completed, lacking
-from tests.end_to_end.engine_programs import UnavailableError
 from tests.end_to_end.environment import new_name
 from tests.end_to_end.private_engine import cache_directory
 from tests.remote.ssh_server import UID, GpuBox, gpu_box
+from tests.services import UnavailableError
 
 # As the run was started with: each test has a home of its own, and the cache is the developer's.
 ENVIRON = dict(os.environ)

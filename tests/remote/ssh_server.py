@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.end_to_end.engine_programs import UnavailableError
-from tests.waiting import DEADLINE_SECONDS
+from tests.services import UnavailableError, free_port, ssh_answers, wait_for_service
 
 PACKAGES = ("openssh-server", "libwrap0")
 UID = 1234
@@ -90,14 +87,14 @@ def gpu_box(cache: Path, directory: Path, *settings: str, group: bool = True) ->
     os.chown(home, UID, UID)
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
-    port = _free_port()
+    port = free_port()
     lines = [f"Port {port}", f"HostKey {directory}/host", f"AuthorizedKeysFile {directory}/client.pub", *settings]
     (directory / "sshd_config").write_text("\n".join(lines) + CONFIGURATION)
     _write_accounts(directory, home, group)
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(_command(programs, directory), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        _wait_for(port, process, directory)
+        wait_for_service(process, lambda: ssh_answers(port), directory / "log", "sshd")
         yield GpuBox(directory, port, home, process)
     finally:
         process.kill()
@@ -129,21 +126,3 @@ def _write_accounts(directory: Path, home: Path, group: bool) -> None:
         groups = [f"{line.rstrip(',')},trainer".replace(":,", ":") if f":{gid}:" in line else line for line in groups]
     (directory / "passwd").write_text("\n".join(passwd) + "\n")
     (directory / "group").write_text("\n".join(groups) + "\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise UnavailableError(f"sshd does not start: {(directory / 'log').read_text().strip().splitlines()[-1:]}")

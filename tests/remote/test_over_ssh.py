@@ -16,6 +16,7 @@ import pytest
 from tests.end_to_end.environment import get
 from tests.remote.conftest import Laptop, boxed
 from tests.remote.ssh_server import UID
+from tests.services import free_port
 from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.docker
@@ -163,11 +164,5 @@ def test_what_goes_wrong_on_the_way_is_named(laptop: Laptop) -> None:
     stranger = laptop.run("ls", "--json", host="ssh://nobody-there@gpu-box")
     assert stranger.code == 3 and json.loads(stranger.stdout)["error"]["cause_id"] == "ssh-publickey-denied"
     assert laptop.run("ls", host="ssh://gpu-box/nothing.sock").code == 3
-    assert laptop.run("ls", host=f"ssh://127.0.0.1:{_closed_port()}").code == 3
+    assert laptop.run("ls", host=f"ssh://127.0.0.1:{free_port()}").code == 3
     assert laptop.connections() == []
-
-
-def _closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
