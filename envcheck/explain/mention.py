@@ -69,7 +69,8 @@ def _introduced(view: View) -> bool:
     if any(phrases.DOCUMENTING.match(line) for line in lines):
         return True
     for line in lines:
-        if phrases.INTRODUCTION.search(line) and line.rstrip("*_ ").endswith((":", "\uff1a")):
+        announced = phrases.INTRODUCTION.search(line) and not phrases.REPORTED.search(line)
+        if announced and line.rstrip("*_ ").endswith((":", "\uff1a")):
             return True
         if phrases.BULLET.match(line) or line.startswith("#"):
             return False

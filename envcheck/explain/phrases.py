@@ -68,6 +68,7 @@ INTRODUCTION = _any(
     r"\bfor example\b|\be\.g\.",
     r"\b(?:common|known|typical|frequent) (?:errors?|messages?|problems?|issues?|symptoms?)\b",
 )
+REPORTED = _any(r"\b(?:I|we)\b.{0,30}\b(?:get|got|getting|see|saw|seeing|received?|receiving|hit|face|facing)\b")
 FAILING = _any("error", "fail", "warn", "exception", "traceback", "cannot", "fatal")
 
 WORD = _any(r"[a-z]{3,}")
