@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the trainer's arguments on argv[0] ranks; returns the exit code of the rank that failed first."""
+    """Run the trainer's arguments on argv[0] ranks; returns the exit code of the rank that failed."""
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -22,7 +22,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         torchrun.run(torchrun.parse_args(options))
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+        # All that torchrun found ended at one look: a rank that only lost contact with the failed one has code 1.
+        rank, failure = max(error.failures.items(), key=lambda item: (item[1].exitcode < 0, item[1].exitcode))
         return _code(rank, failure.exitcode)
     except SignalException as stopped:
         return 128 + int(stopped.sigval)

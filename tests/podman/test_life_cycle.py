@@ -20,7 +20,7 @@ from tests.podman.private_podman import PrivatePodman
 GET = """
 import sys, urllib.error, urllib.request
 try:
-    print(urllib.request.urlopen(sys.argv[1], timeout=10).status)
+    print(urllib.request.urlopen(sys.argv[1], timeout=180).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 """

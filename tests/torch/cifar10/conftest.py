@@ -173,3 +173,14 @@ def batches_directory(batch_files: dict[str, bytes], tmp_path: Path) -> Path:
     for name, content in batch_files.items():
         (directory / name).write_bytes(content)
     return directory.parent
+
+
+@pytest.fixture
+def train(cli: Callable, npz: Path) -> Callable:
+    """`train(out, epochs, ...)` trains on the tiny data set with augmentation, so that every random draw counts."""
+
+    def run(out: str, epochs: int, *more: str) -> object:
+        arguments = ("--data", npz, "--out", out, "--epochs", str(epochs), "--device", "cpu", "--augment")
+        return cli("train", *arguments, *more)
+
+    return run

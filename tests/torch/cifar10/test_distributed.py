@@ -16,6 +16,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import cifar10
+from cifar10 import launch
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tests.waiting import DEADLINE_SECONDS
 
@@ -129,6 +131,22 @@ def test_a_killed_rank_ends_the_job_with_a_cause(npz: Path) -> None:
     assert process.returncode == 128 + signal.SIGKILL
     assert "cifar10: rank 1 was ended by SIGKILL\nnext: " in stderr
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(("exitcode", "code", "said"), [(-9, 137, "rank 1 was ended by SIGKILL"), (3, 3, "")])
+def test_a_rank_that_lost_contact_does_not_hide_the_one_that_failed(
+    exitcode: int, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Simulated: torchrun finds both ended at one look, as on a busy machine."""
+    ended = {rank: ProcessFailure(rank, 1, number, "no file") for rank, number in enumerate((1, exitcode))}
+
+    def run(_: object) -> None:
+        raise ChildFailedError("cifar10", ended)
+
+    monkeypatch.setattr("torch.distributed.run.run", run)
+    monkeypatch.setattr("logging.disable", lambda _: None)
+    assert launch.main(["2", "train"]) == code
+    assert said in capsys.readouterr().err
 
 
 def test_a_signal_saves_and_is_the_exit_code(npz: Path) -> None:
