@@ -70,7 +70,7 @@ def proxy_command(context: Context) -> str | None:
 
 
 def answers(context: Context, environment: Environment, seconds: float) -> Callable[[], bool] | None:
-    """For SSH: a question whether sshd greets within so many seconds. None where the port cannot be asked from here (tcp://)."""
+    """For SSH: a question whether sshd greets in `seconds`. None where the port cannot be asked from here (tcp://)."""
     remote = context.remote
     if remote is not None:
         return lambda: remote.banner(environment.port).startswith(b"SSH-2.0-")

@@ -13,6 +13,7 @@ from typing import Any
 import docker
 
 from launcher.access.jupyter import answers
+from launcher.address import STARTING_SECONDS
 from launcher.progress import Progress
 from launcher.ready import POLL_SECONDS
 from launcher.setup.build import build_image
@@ -81,7 +82,7 @@ def _plain_jupyter(image: str, token: Path) -> float:
         ports = container.ports["8888/tcp"]
         assert ports
         port = int(ports[0]["HostPort"])
-        while not answers(port, token.read_text()):
+        while not answers(port, token.read_text(), STARTING_SECONDS):
             time.sleep(POLL_SECONDS)
         return time.perf_counter() - started
     finally:
