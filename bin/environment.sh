@@ -97,14 +97,17 @@ pip_install() {
 
 # Runs a command in the background, because a shell handles a signal only once its foreground command has ended.
 logged() {
-    "$@" < /dev/null >> "$environment.log" 2>&1 &
+    # A process group of its own: pip is a child of `python -m venv`, and both must end before their files are removed.
+    "$python" -I -c 'import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])' "$@" < /dev/null >> "$environment.log" 2>&1 &
     child=$!
     wait "$child"
 }
 
 abandon() {
     trap '' HUP INT TERM
-    [ -z "$child" ] || { kill "$child" 2> /dev/null; wait "$child" 2> /dev/null; } || :
+    [ -z "$child" ] || { kill -s TERM -- "-$child" || kill "$child"; wait "$child"; } 2> /dev/null || :
+    # Others of its group may end a moment later.
+    rm -rf -- "$environment" 2> /dev/null || sleep 1
     rm -rf -- "$environment" "$environment.log"
     say "interrupted; the unfinished $environment was removed"
     exit "$1"

@@ -13,6 +13,8 @@ from launcher.errors import LauncherError, UsageError
 from launcher.ports import is_free
 from launcher.remote.tunnel import Tunnel
 
+FAR_SECONDS = 5.0  # what another machine gets at least
+
 
 def local_port(context: Context, environment: Environment) -> int:
     """The port on this machine's loopback that leads to the environment; a dead tunnel is made anew."""
@@ -73,7 +75,7 @@ def answers(context: Context, environment: Environment, seconds: float) -> Calla
     """For SSH: a question whether sshd greets in `seconds`. None where the port cannot be asked from here (tcp://)."""
     remote = context.remote
     if remote is not None:
-        return lambda: remote.banner(environment.port).startswith(b"SSH-2.0-")
+        return lambda: remote.banner(environment.port, max(seconds, FAR_SECONDS)).startswith(b"SSH-2.0-")
     if context.endpoint.local:
         return lambda: ssh.banner(environment.port, seconds)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,3 +24,11 @@ def wait_until(condition: Callable[[], T], what: str, interval: float = 0.1) -> 
     value = eventually(condition, interval)
     assert value, f"never came: {what}"
     return value
+
+
+def has_ended(process: int) -> bool:
+    """Whether the process is gone, or waits only for its parent to ask how it ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

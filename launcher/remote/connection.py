@@ -53,10 +53,10 @@ class RemoteEngine:
                 f"{self.master.host.host} does not say what is at {', '.join(paths)}", f"See: {self.master.host.login}"
             ) from None
 
-    def banner(self, port: int) -> bytes:
+    def banner(self, port: int, seconds: float) -> bytes:
         """The first bytes that a server on the loopback interface there says."""
         self.master.open()
-        return self.master.banner(port)
+        return self.master.banner(port, seconds)
 
     def close(self) -> None:
         """Log out and remove what belongs to the connection."""

@@ -84,7 +84,7 @@ class Master:
         if done.returncode != 0:
             raise ssh_error(self.host, done.stderr.decode(errors="replace"))
 
-    def banner(self, port: int, seconds: float = 5.0) -> bytes:
+    def banner(self, port: int, seconds: float) -> bytes:
         """The first bytes that 127.0.0.1:PORT there says; empty where nothing answers."""
         argv = ["ssh", *CONTROL_ONLY, "-S", str(self.control), "-W", f"127.0.0.1:{port}", "--", self.host.host]
         here, there = socket.socketpair()

@@ -37,6 +37,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         stack = _stack(None)
         source = source_digest(stack, target)
         made.images[image_reference(stack, target, source)] = Image("sha256:1", {labels.IMAGE_SOURCE: source})
+    # No port of this machine matters.
+    monkeypatch.setattr("launcher.up.reach.free_on_engine", lambda _context: lambda _port: True)
     monkeypatch.setattr("launcher.up.ensure_engine", lambda progress, consent: None)
     monkeypatch.setattr("launcher.up.usable_check", lambda *_: lambda: True)
     monkeypatch.setattr("launcher.gpu_choice.host_gpus", lambda info, root: ())
@@ -76,9 +78,8 @@ def said() -> io.StringIO:
 
 
 @pytest.fixture
-def run(engine: FakeEngine, tmp_path: Path, project: Path, said: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`launcher up demo` with options by their parameters' names; `yes` as --yes. No port of this machine matters."""
-    monkeypatch.setattr("launcher.up.reach.free_on_engine", lambda _context: lambda _port: True)
+def run(engine: FakeEngine, tmp_path: Path, project: Path, said: io.StringIO) -> Run:
+    """`launcher up demo` with options by their parameters' names; `yes` as --yes."""
 
     def start(yes: bool = False, **options: object) -> EnvironmentResult:
         context = context_for(engine, tmp_path)

@@ -18,6 +18,7 @@ from launcher.storage import StoredImage
 from launcher.up import up
 from tests.contract.conftest import context_for
 from tests.contract.fake_engine import FakeEngine
+from tests.waiting import wait_until
 
 STALE = "gpu-launcher/jupyter:cu128-000000000000"
 
@@ -101,6 +102,7 @@ def test_environments_of_earlier_locks_go_but_not_one_that_a_process_runs_from(
     (cache / "venv-3.log").write_text("failed")
     process = subprocess.Popen([str(cache / "venv-2/bin/python"), "60"])
     try:
+        wait_until(Path(f"/proc/{process.pid}/cmdline").read_bytes, "a process that runs from it")
         items = find_removable(context, everyone=False, cache=False)
         assert {Path(item.name).name: item.bytes for item in items} == {
             "venv-1": 100 + len("/bin/sleep"),

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tests.end_to_end.environment import new_name
 from tests.end_to_end.private_engine import cache_directory
 from tests.remote.ssh_server import UID, GpuBox, gpu_box
 from tests.services import UnavailableError
+from tests.waiting import eventually
 
 # As the run was started with: each test has a home of its own, and the cache is the developer's.
 ENVIRON = dict(os.environ)
@@ -82,15 +83,23 @@ class Laptop:
 
     def connections(self) -> list[str]:
         """Command lines of the ssh processes that the laptop left running."""
-        lines = []
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = process.read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if words[0] == "ssh" and f"{self.home}/.ssh/config" in words and "-M" in words:
-                lines.append(" ".join(words))
-        return lines
+        config = f"{self.home}/.ssh/config"
+        return [" ".join(words) for words in ssh_processes().values() if config in words and "-M" in words]
+
+    def is_left_alone(self) -> bool:
+        """Whether all its connections end: ssh goes some time after it was told to."""
+        return eventually(lambda: not self.connections())
+
+
+def ssh_processes() -> dict[int, list[str]]:
+    """The command line of every ssh client that runs, by its process id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended since it was listed
+            words = process.read_bytes().decode(errors="replace").split("\0")
+            if words[0] == "ssh":
+                found[int(process.parent.name)] = words
+    return found
 
 
 @pytest.fixture
@@ -104,4 +113,4 @@ def laptop(box: GpuBox, user_directories: Path) -> Iterator[Laptop]:
     for name in (BASE / f"gpu-launcher-{os.getuid()}").glob("*.ctl"):
         subprocess.run(["ssh", "-F", "/dev/null", "-S", str(name), "-O", "exit", "x"], capture_output=True)
     tidy(BASE / f"gpu-launcher-{os.getuid()}")
-    assert machine.connections() == []
+    assert machine.is_left_alone()

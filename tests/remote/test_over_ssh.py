@@ -14,10 +14,10 @@ import docker
 import pytest
 
 from tests.end_to_end.environment import get
-from tests.remote.conftest import Laptop, boxed
+from tests.remote.conftest import Laptop, boxed, ssh_processes
 from tests.remote.ssh_server import UID
 from tests.services import free_port
-from tests.waiting import DEADLINE_SECONDS
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -53,10 +53,9 @@ def test_a_dead_tunnel_is_made_anew_and_ends_with_its_environment(laptop: Laptop
     result = laptop.up("jupyter")
     name, url = str(result["name"]), str(result["url"])
     assert len(laptop.connections()) == 2
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        words = process.read_bytes().decode(errors="replace").split("\0") if process.exists() else []
-        if words[0] == "ssh" and str(laptop.tunnels()[0]["control"]) in words:
-            os.kill(int(process.parent.name), signal.SIGKILL)
+    control = str(laptop.tunnels()[0]["control"])
+    [tunnel] = [process for process, words in ssh_processes().items() if control in words]
+    os.kill(tunnel, signal.SIGKILL)
     with pytest.raises(OSError):
         get(url)
     assert laptop.run("url", name).stdout.strip() == url and get(url)[0] == 200
@@ -66,7 +65,7 @@ def test_a_dead_tunnel_is_made_anew_and_ends_with_its_environment(laptop: Laptop
     assert laptop.run("start", name).stdout.strip() == url and get(url)[0] == 200
     assert json.loads(laptop.run("status", name, "--json").stdout)["state"] == "running"
     assert laptop.run("rm", name, "--yes").code == 0
-    assert laptop.tunnels() == [] and laptop.connections() == []
+    assert laptop.tunnels() == [] and laptop.is_left_alone()
 
 
 @pytest.mark.usefixtures("ssh_image")
@@ -79,6 +78,7 @@ def test_ssh_goes_through_the_machine_without_a_question(laptop: Laptop) -> None
     [connection] = laptop.connections()
     control = connection.split(" -S ")[1].split()[0]
     subprocess.run(["ssh", "-F", "/dev/null", "-S", control, "-O", "exit", "x"], capture_output=True, check=True)
+    wait_until(lambda: not Path(control).exists(), "the end of the kept connection")
     before = len(laptop.box.logins())
     done = log_in(result, "true")
     assert (done.returncode, done.stderr, len(laptop.box.logins())) == (0, "", before + 1)
@@ -102,7 +102,7 @@ def test_verbs_share_one_login(laptop: Laptop) -> None:
         assert laptop.run(verb, *arguments).code == 0
     assert len(laptop.box.logins()) == logins
     assert laptop.run("rm", str(result["name"]), "--yes").code == 0
-    assert laptop.connections() == []
+    assert laptop.is_left_alone()
 
 
 @pytest.mark.usefixtures("ssh_image")
@@ -122,7 +122,7 @@ def test_a_user_who_may_not_use_the_engine_there_is_told_so(user_directories: Pa
         box.know(user_directories)
         done = laptop.run("ls", "--json")
         assert done.code == 3 and json.loads(done.stdout)["error"]["cause_id"] == "docker-permission-denied"
-        assert laptop.connections() == []
+        assert laptop.is_left_alone()
 
 
 def test_a_server_that_forbids_forwarding_is_named(user_directories: Path) -> None:
@@ -165,4 +165,4 @@ def test_what_goes_wrong_on_the_way_is_named(laptop: Laptop) -> None:
     assert stranger.code == 3 and json.loads(stranger.stdout)["error"]["cause_id"] == "ssh-publickey-denied"
     assert laptop.run("ls", host="ssh://gpu-box/nothing.sock").code == 3
     assert laptop.run("ls", host=f"ssh://127.0.0.1:{free_port()}").code == 3
-    assert laptop.connections() == []
+    assert laptop.is_left_alone()

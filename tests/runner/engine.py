@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,8 +16,7 @@ from launcher.progress import Progress
 from launcher.setup.perform import ensure_engine
 from launcher.setup.probe import EngineState, ask_engine
 from launcher.setup.steps import PID_FILE, SOCKET
-
-STOP_SECONDS = 180.0
+from tests.waiting import DEADLINE_SECONDS, eventually, has_ended
 
 
 @contextmanager
@@ -60,17 +58,7 @@ def stop_engine() -> None:
     pid = int(Path(PID_FILE).read_text())
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
-        if time.monotonic() > deadline:
-            print(f"the engine (process {pid}) did not stop within {STOP_SECONDS:.0f} s", file=sys.stderr)
-            return
-        time.sleep(0.1)
+    if not eventually(lambda: has_ended(pid)):
+        print(f"the engine (process {pid}) did not stop within {DEADLINE_SECONDS:.0f} s", file=sys.stderr)
+        return
     Path(SOCKET).unlink(missing_ok=True)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True

@@ -28,7 +28,7 @@ def sustained(torch: Any, cuda: Any, index: int, sampler: Any, *, order: int, se
     deviations, rounds = [0.0], 0
     started = time.perf_counter()
     with sampler:
-        while time.perf_counter() - started < seconds:
+        while not rounds or time.perf_counter() - started < seconds:
             for _ in range(repeats):
                 torch.matmul(left, right, out=result)
             # Reading the number waits for the GPU.

@@ -117,6 +117,7 @@ def test_preparing_leaves_no_trace(data: Resident) -> None:
 
 def test_find_batch_measures_and_trains_nothing(cli: Callable, npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 256 << 20)
+    monkeypatch.setattr(memory, "SLOWEST_TRIAL_SECONDS", 60.0)
     outcome = cli("train", "--data", npz, "--device", "cpu", "--find-batch")
     assert outcome.code == 0
     sizes = [row["batch_size"] for row in outcome.result["batches"]]

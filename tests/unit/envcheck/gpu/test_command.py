@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_programs_and_is_exit_130(fake_driver: Path, tmp_path: P
     variables = environ(fake_driver, tmp_path, {"hang": True, "one_gpu": {}}, FAKE_CUDA_COUNT="1")
     started = subprocess.Popen(arguments("--quick"), env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     pid_file = tmp_path / "reports.json.pid"
-    wait_until(pid_file.exists, "a program that hangs")
+    wait_until(lambda: pid_file.exists() and pid_file.read_text(), "a program that hangs")
     started.send_signal(signal.SIGINT)
     started.communicate(timeout=DEADLINE_SECONDS)
     assert started.returncode == 130

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from envcheck.gputests.runner import Outcome, Program, run_programs
-from tests.waiting import DEADLINE_SECONDS, eventually
+from tests.waiting import DEADLINE_SECONDS, eventually, has_ended
 
 ROOT = Path(__file__).parents[4]
 # `hang N` (with a helper process), `wait N`, `abort N`, `raise N`, `quiet N`; any other reports its process.
@@ -55,20 +55,13 @@ def program(*stages: str, name: str = "p", seconds: float = DEADLINE_SECONDS) ->
     return Program(name, command, stages, {"": DEADLINE_SECONDS, "hang": seconds})
 
 
-def run(*stages: str, seconds: float = 1.0) -> Outcome:
+def run(*stages: str, seconds: float = 3.0) -> Outcome:
     return run_programs([program(*stages, seconds=seconds)], os.environ, lambda *_: None)[0]
 
 
 def gone(process: int) -> bool:
     """Whether the process comes to its end."""
-
-    def ended() -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
-
-    return eventually(ended, 0.02)
+    return eventually(lambda: has_ended(process), 0.02)
 
 
 def test_stages_that_pass_share_one_process() -> None:
