@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Interrupted(BaseException):
     """Raised in the main thread; the exit code is 128 + the signal's number."""
@@ -23,14 +25,14 @@ class Interrupted(BaseException):
 
 def raise_on_signals() -> None:
     """Install the handlers; a signal that was ignored (nohup) stays ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
 
 
 def ignore_signals() -> None:
     """For the last words after an interruption, which one more Ctrl-C must not turn into a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is _raise:
             signal.signal(number, signal.SIG_IGN)
 
@@ -48,7 +50,7 @@ def uninterrupted() -> Iterator[None]:
     middle of a connection pool leaves its lock held for ever. Blocks may be nested: the outermost one decides.
     """
     held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     changed = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     if threading.current_thread() is not threading.main_thread():
         changed = {}

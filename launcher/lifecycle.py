@@ -123,14 +123,16 @@ def deletable_volumes(context: Context, environment: Environment) -> list[Volume
     own.append(workspace_volume(environment.owner, environment.name))
     others = [e for e in list_environments(context.engine, environment.owner) if e.name != environment.name]
     found = context.engine.volumes(f"{labels.OWNER}={environment.owner}", sizes=True)
-    return [v for v in found if v.name in own or (not others and _is_disposable(v))]
+    return [v for v in found if v.name in own or (not others and is_disposable(v))]
 
 
-def _is_shared(volume: Volume) -> bool:
+def is_shared(volume: Volume) -> bool:
+    """Whether all of a user's environments have this volume: the cache, and the data sets."""
     return volume.labels.get(labels.ROLE) in (labels.ROLE_CACHE, labels.ROLE_DATA)
 
 
-def _is_disposable(volume: Volume) -> bool:
+def is_disposable(volume: Volume) -> bool:
+    """Whether a shared volume goes with its user's last environment: downloaded data stays."""
     role = volume.labels.get(labels.ROLE)
     return role == labels.ROLE_CACHE or (role == labels.ROLE_DATA and volume.bytes == 0)
 
@@ -138,15 +140,15 @@ def _is_disposable(volume: Volume) -> bool:
 def remove(context: Context, environment: Environment, volumes: list[Volume]) -> None:
     """As `down`, and delete these volumes and the environment's lines in the ssh configuration."""
     down(context, environment)
+    shared = [volume for volume in volumes if is_shared(volume)]
     for volume in volumes:
-        if not _is_shared(volume):
+        if volume not in shared:
             _delete(context, volume)
     last = not list_environments(context.engine, environment.owner)
-    for volume in volumes:
+    for volume in shared if last else ():
         # Since the volumes were chosen, another environment may have begun to use this one.
-        if last and _is_shared(volume):
-            with suppress(LauncherError):
-                _delete(context, volume)
+        with suppress(LauncherError):
+            _delete(context, volume)
     SshAccess(context.state, context.home).forget(environment.name)
     reach.forget(context, environment.name, last=last)
 

@@ -64,11 +64,9 @@ def plan_uninstallation(context: Context, with_environments: bool) -> Uninstalla
 
 
 def _goes(volume: Volume, environments: Sequence[Environment]) -> bool:
-    """As after `rm` of each environment: downloaded data stays."""
-    if volume.labels.get(labels.ROLE) == labels.ROLE_CACHE:
-        return True
-    if volume.labels.get(labels.ROLE) == labels.ROLE_DATA:
-        return volume.bytes == 0
+    """As after `rm` of each environment."""
+    if lifecycle.is_shared(volume):
+        return lifecycle.is_disposable(volume)
     return volume.labels.get(labels.NAME) in {e.name for e in environments}
 
 

@@ -68,7 +68,7 @@ def test_a_lost_gpu_is_seen_in_status_and_healed_with_all_that_was_there(
     inside = ("exec", environment["container_id"], "sh", "-c")
     private_engine.docker(*inside, "echo mine > /home/user/mine; touch /tmp/gone")
     before = json.loads(private_engine.docker("inspect", environment["container_id"]))[0]
-    assert not status_of_gpu(launch)["gpu_lost"]
+    assert status_of_gpu(launch)["gpu_lost"] is False
     unneeded = launch("heal", "loser", "--json")
     assert (unneeded.code, unneeded.json["healed"]) == (0, False), unneeded.stderr
     assert unneeded.json["container_id"] == environment["container_id"]
@@ -89,7 +89,7 @@ def test_a_lost_gpu_is_seen_in_status_and_healed_with_all_that_was_there(
     private_engine.docker("exec", healed.json["container_id"], "test", "-e", "/mnt/extra/note")
     seen = private_engine.docker("exec", healed.json["container_id"], "sh", "-c", f"{script} 2>/dev/null")
     assert seen.split() == ["mine", f"kept{NODE}", "/workspace", "1"]
-    assert not status_of_gpu(launch)["gpu_lost"]
+    assert status_of_gpu(launch)["gpu_lost"] is False
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -16,11 +16,12 @@ import pytest
 from tests.end_to_end.machines import Run
 from tests.podman.conftest import UID, Launch, two_lines
 from tests.podman.private_podman import PrivatePodman
+from tests.waiting import DEADLINE_SECONDS
 
-GET = """
+GET = f"""
 import sys, urllib.error, urllib.request
 try:
-    print(urllib.request.urlopen(sys.argv[1], timeout=180).status)
+    print(urllib.request.urlopen(sys.argv[1], timeout={DEADLINE_SECONDS}).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 """
