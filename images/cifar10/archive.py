@@ -1,66 +1,65 @@
-"""The official files: the archive, and the batch files of the Python and of the binary version."""
+"""The official files: their download, and the archive and the batch files of the Python and of the binary version."""
 
+import errno
+import fcntl
 import hashlib
+import http.client
 import io
 import pickle
+import shutil
+import ssl
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cifar10.data import BadDataError, Split, Splits, checked_split, readable
+from cifar10.errors import TrainerError
+from cifar10.report import bar
 
+# https://www.cs.toronto.edu/~kriz/cifar.html; the md5 of each file as torchvision.datasets.CIFAR10 lists them.
 ARCHIVE = "cifar-10-python.tar.gz"
+URL, SIZE = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}", 170_498_071
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
 # What the pickles name. numpy has moved its reconstruct between private modules, and may again.
 NAMES = {
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
+MIB = 1 << 20
+ATTEMPTS_WITHOUT_PROGRESS, TIMEOUT_SECONDS = 3, 30
+OTHER_SOURCE = "give a mirror's URL with --mirror or CIFAR10_MIRROR, or the data itself with --data"
+CUT = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError)
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A published data set: where it is, the archive's sha256 and each batch file's md5."""
-
-    url: str
-    sha256: str
-    md5: Mapping[str, str]
-
-
-# https://www.cs.toronto.edu/~kriz/cifar.html; the md5 of each file as torchvision.datasets.CIFAR10 lists them.
-OFFICIAL = Release(
-    url=f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",
-    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-    md5={
-        "data_batch_1": "c99cafc152244af753f735de768cd75f",
-        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-        "data_batch_4": "634d18415352ddfa80567beed471001a",
-        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-        "test_batch": "40351d587109b95175f43aff81a1287e",
-    },
-)
-BATCHES = tuple(OFFICIAL.md5)
-
-
-def read_archive(path: Path, release: Release = OFFICIAL) -> Splits:
+def read_archive(path: Path) -> Splits:
     """Load the official .tar.gz; its sha256 must match before a byte is parsed. Nothing is written to disk."""
-    content = io.BytesIO(_verified(path, "sha256", release.sha256))
+    content = io.BytesIO(_verified(path, "sha256", SHA256))
     with readable(path, "archive"), tarfile.open(fileobj=content) as archive:
         # In its own order: to go back would be to unpack it from the start again.
         files = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
-        return _joined(_parse(path / name, files[f"cifar-10-batches-py/{name}"]) for name in BATCHES)
+        return _joined(_parse(path / name, files[f"cifar-10-batches-py/{name}"]) for name in MD5)
 
 
-def read_batches(paths: Sequence[Path], release: Release = OFFICIAL) -> Splits:
+def read_batches(paths: Sequence[Path]) -> Splits:
     """Load torchvision's data_batch_1..5 and test_batch, or data_batch_1.bin..5 and test_batch.bin, in this order.
 
     The md5 of torchvision's files must match before they are parsed; for the binary version no digests are known.
     """
-    contents = (path.read_bytes() if path.suffix else _verified(path, "md5", release.md5[path.name]) for path in paths)
+    contents = (path.read_bytes() if path.suffix else _verified(path, "md5", MD5[path.name]) for path in paths)
     return _joined(map(_parse, paths, contents))
 
 
@@ -95,5 +94,65 @@ def _parse(path: Path, content: bytes) -> Split:
 
 def _joined(batches: Iterable[Split]) -> Splits:
     *train, test = batches
-    images, labels = [batch.images for batch in train], [batch.labels for batch in train]
-    return Split(np.concatenate(images), np.concatenate(labels)), test
+    return Split(*(np.concatenate([getattr(batch, name) for batch in train]) for name in ("images", "labels"))), test
+
+
+def download_archive(target: Path, mirror: str | None = None) -> None:
+    """Download to `target` through `target`.part, which a later call continues; two calls at once download once.
+
+    `mirror` is the archive's URL, or the URL of the directory it lies in. Proxies come from the environment.
+    Raises TrainerError: unreachable, refused, disk full, or a sha256 that is not the official one.
+    """
+    url, part = archive_url(mirror), target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.with_name(f"{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not target.exists():
+                part.touch()
+                before, free = part.stat().st_size, shutil.disk_usage(part.parent).free
+                if (missing := SIZE - before) > free:
+                    raise OSError(errno.ENOSPC, f"{missing // MIB} MiB to come, {free // MIB} MiB free")
+                _fetch(url, part)
+                digest = hashlib.sha256(part.read_bytes()).hexdigest()
+                if digest == SHA256:
+                    part.replace(target)
+                    return
+                part.unlink()
+                if not before:  # else its beginning may be of another file: once more, from nothing
+                    raise TrainerError(f"{url}: wrong sha256 {digest}, expected {SHA256}", OTHER_SOURCE)
+    except OSError as error:
+        problem = f"cannot download to {part}: {error.strerror or error}"
+        raise TrainerError(problem, "give a --data directory that can be written and has room") from error
+
+
+def archive_url(mirror: str | None) -> str:
+    """The URL to fetch. Raises TrainerError for a mirror that is not http or https."""
+    url = mirror or URL
+    if not url.startswith(("http://", "https://")):
+        raise TrainerError(f"the mirror {url!r} is not an http or https URL", OTHER_SOURCE)
+    return url if url.endswith(".tar.gz") else f"{url.rstrip('/')}/{ARCHIVE}"
+
+
+def _fetch(url: str, part: Path) -> None:
+    """Continue `part` to its size; a cut connection is taken up again while each attempt brings something."""
+    failures, cause = 0, ""
+    while (before := part.stat().st_size) < SIZE and failures < ATTEMPTS_WITHOUT_PROGRESS:
+        time.sleep(failures)
+        request = urllib.request.Request(url, headers={"Range": f"bytes={before}-"} if before else {})  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response, part.open("ab") as file:  # noqa: S310
+                if response.status != 206:  # a server that ignores Range sends the whole file
+                    before = file.truncate(0)
+                with bar("download", SIZE / MIB, "MiB", before / MIB) as update:
+                    while file.tell() < SIZE and (chunk := response.read1(MIB // 4)):
+                        file.write(chunk)
+                        update(file.tell() / MIB)
+            cause = f"the connection was cut at {part.stat().st_size} of {SIZE} bytes"
+        except urllib.error.HTTPError as error:
+            raise TrainerError(f"{url}: the server answers {error.code} {error.reason}", OTHER_SOURCE) from error
+        except CUT as error:
+            cause = str(getattr(error, "reason", error))
+        failures = 0 if part.stat().st_size > before else failures + 1
+    if failures:
+        raise TrainerError(f"{url}: cannot be downloaded ({cause})", OTHER_SOURCE)

@@ -46,10 +46,9 @@ class EpochOrder:
 def move_to_device(split: Split, device: torch.device) -> Resident:
     """Copy one split to the device once, for the whole run."""
     # The constants too: made anew for each batch they would cost a copy, and on CUDA a synchronisation, a step.
-    mean = torch.tensor(MEAN).view(1, 3, 1, 1)
-    scale = 1 / torch.tensor(DEVIATION).view(1, 3, 1, 1)
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels).long()
-    return Resident(*(tensor.to(device) for tensor in (images, labels, mean, scale)))
+    return Resident(*(tensor.to(device) for tensor in (images, labels, mean, 1 / deviation)))
 
 
 def draw_epoch(count: int, recipe: Recipe, epoch: int, device: torch.device) -> EpochOrder:
@@ -75,9 +74,10 @@ def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Ten
     """The images float32 (B, 3, S, S), normalised and channels_last, and labels int64 (B,) at these positions."""
     rows = order.rows[positions]
     if order.shifts is None or order.flips is None:
-        images = normalise(data.images[rows], data)
+        pixels = data.images[rows]
     else:
-        images = normalise(crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions]), data)
+        pixels = crop_and_flip(data.images, rows, order.shifts[positions], order.flips[positions])
+    images = normalise(pixels, data)
     if order.side != SIDE:
         images = functional.interpolate(images, size=(order.side, order.side), mode="bilinear", antialias=True)
     return images.contiguous(memory_format=torch.channels_last), data.labels[rows]
@@ -105,18 +105,14 @@ def normalise(pixels: Tensor, data: Resident) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float().sub_(data.mean).mul_(data.scale)
 
 
-def averaged(forward: Callable[[Tensor], Tensor], images: Tensor, augmented: bool) -> Tensor:
-    """`forward` of the images (B, 3, 32, 32), or where `augmented` its weighted mean over six views of each."""
-    views = six_views(images) if augmented else [(images, 1.0)]
-    return torch.stack([forward(view) * weight for view, weight in views]).sum(0)
+def averaged(forward: Callable[[Tensor], Tensor], images: Tensor, six_views: bool) -> Tensor:
+    """`forward` of the images (B, 3, 32, 32), or its weighted mean over six views of each: test-time augmentation.
 
-
-def six_views(images: Tensor) -> list[tuple[Tensor, float]]:
-    """Test-time augmentation: the images (B, 3, 32, 32), moved by a pixel either way along the diagonal, and mirrored.
-
-    Each with its weight; the weights' sum is 1.
+    They are the image, and the image moved by a pixel either way along the diagonal, each of them mirrored too.
     """
+    if not six_views:
+        return forward(images)
     padded = functional.pad(images, (1, 1, 1, 1), "reflect")
     moved = [padded[:, :, start : start + SIDE, start : start + SIDE] for start in (0, 2)]
-    views = [(images, 0.25), (moved[0], 0.125), (moved[1], 0.125)]
-    return [(side, weight) for view, weight in views for side in (view, view.flip(3))]
+    views = ((images, 0.25), (moved[0], 0.125), (moved[1], 0.125))
+    return sum(forward(side) * weight for view, weight in views for side in (view, view.flip(3)))

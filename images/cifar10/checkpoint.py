@@ -1,38 +1,33 @@
-"""Checkpoints: one safetensors file with everything in it, and checkpoint.json, which names it with its sha256.
+"""A run's directory: its checkpoint, metrics.csv and run.json.
 
-checkpoint.json is the commit: it is replaced last and atomically, and the older file is removed only afterwards, so
-that a crash or a full disk at any moment leaves the previous checkpoint. No pickle is written or read.
+A checkpoint is one safetensors file with everything in it, and checkpoint.json, which names it with its sha256. That is
+the commit: it is replaced last and atomically, and the older file is removed only afterwards, so that a crash or a full
+disk at any moment leaves the previous checkpoint. No pickle is written or read.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import platform
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from cifar10.device import Process
-from cifar10.errors import TrainerError
-from cifar10.files import write_atomically
-from cifar10.learner import Learner, build_learner
-from cifar10.loop import EpochState
-from cifar10.settings import Recipe
+from cifar10.device import Process, device_name
+from cifar10.errors import TrainerError, UsageError
+from cifar10.files import text_of, write_atomically
+from cifar10.loop import Learner, Position, build_learner
+from cifar10.settings import MODELS, Recipe, Settings
+from envcheck.collect import system_root
 
-SCHEMA_VERSION = 2
-INDEX = "checkpoint.json"
+SCHEMA_VERSION = 3
+INDEX, RUNS = "checkpoint.json", Path("runs")
 NEXT = "restore that directory from a backup, or train anew into another --out"
-
-
-@dataclass(slots=True)
-class Position:
-    """How far a run is: whole epochs done, the running epoch's state, and one metrics row for each whole epoch."""
-
-    epoch: int = 0
-    running: EpochState = field(default_factory=EpochState)
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +44,37 @@ class Checkpoint:
         """The tensors whose names begin with `prefix`, without it."""
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
+    def check(self, recipe: Recipe, data: str) -> None:
+        """Raise UsageError when its run differs in anything that decides the loss curve; `data` is a fingerprint."""
+        saved, asked = self.recipe.identity() | {"data": self.record["data"]}, recipe.identity() | {"data": data}
+        names = [name for name in asked if saved.get(name) != asked[name]]
+        if names:
+            what = ", ".join(f"{name.replace('_', '-')} {saved.get(name)} (now {asked[name]})" for name in names)
+            cause = f"the run in {self.path.parent} was started with {what}"
+            raise UsageError(cause, "use the same arguments, or another --out")
 
-def save_checkpoint(directory: Path, learner: Learner, position: Position, data: str) -> Path:
+
+def save(directory: Path, learner: Learner, position: Position, data: str) -> Path:
     """Write a checkpoint into `directory` and return the path of its checkpoint.json; `data` is a fingerprint.
 
     Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
     """
-    content = _serialise(learner, position, data)
+    optimizer, recipe = learner.optimizer.state_dict(), asdict(learner.recipe)
+    tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
+    for number, slots in optimizer["state"].items():
+        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if learner.process.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(learner.process.device)
+    record = {"position": asdict(position), "recipe": recipe, "data": data}
+    record |= {"optimizer_groups": optimizer["param_groups"], "scaler": learner.scaler.state_dict()}
+    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    content = safetensors.torch.save(packed, {"record": json.dumps(record)})
     digest = hashlib.sha256(content).hexdigest()
     # The digest in the name: no checkpoint ever overwrites another one that checkpoint.json may still name.
-    name = f"checkpoint-{position.epoch:04}-{position.running.step:05}-{digest[:8]}.safetensors"
+    name = f"checkpoint-{position.epoch:04}-{position.step:05}-{digest[:8]}.safetensors"
     index = {"schema_version": SCHEMA_VERSION, "file": name, "sha256": digest}
-    index |= {"epoch": position.epoch, "step": position.running.step, **asdict(learner.recipe), "data": data}
+    index |= {"epoch": position.epoch, "step": position.step, **recipe, "data": data}
     try:
         write_atomically(directory / name, content)
         write_atomically(directory / INDEX, (json.dumps(index, indent=2) + "\n").encode())
@@ -73,26 +87,7 @@ def save_checkpoint(directory: Path, learner: Learner, position: Position, data:
     return directory / INDEX
 
 
-def _serialise(learner: Learner, position: Position, data: str) -> bytes:
-    optimizer, device = learner.optimizer.state_dict(), learner.process.device
-    tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
-    for number, slots in optimizer["state"].items():
-        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
-    record = {
-        "position": asdict(position),
-        "recipe": asdict(learner.recipe),
-        "data": data,
-        "optimizer_groups": optimizer["param_groups"],
-        "scaler": learner.scaler.state_dict(),
-    }
-    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return safetensors.torch.save(packed, {"record": json.dumps(record)})
-
-
-def load_checkpoint(directory: Path) -> Checkpoint | None:
+def load(directory: Path) -> Checkpoint | None:
     """The checkpoint of `directory`, or None when it has none. Raises TrainerError when it is damaged."""
     path = directory / INDEX
     if not path.exists():
@@ -112,9 +107,20 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
     # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     record = json.loads(header["__metadata__"]["record"])
-    position = Position(**record["position"] | {"running": EpochState(**record["position"]["running"])})
     recipe = Recipe(**record["recipe"] | {"widths": tuple(record["recipe"]["widths"])})
-    return Checkpoint(path, safetensors.torch.load(content), position, recipe, record)
+    return Checkpoint(path, safetensors.torch.load(content), Position(**record["position"]), recipe, record)
+
+
+def find(settings: Settings) -> Checkpoint:
+    """The checkpoint in --out or of the newest run. Raises UsageError when there is none, or it is another model's."""
+    directory = settings.out or newest_run(settings.model)
+    found = load(directory) if directory else None
+    if found is None:
+        cause = f"{directory / INDEX} does not exist" if directory else f"there is no run in ./{RUNS}"
+        raise UsageError(cause, "train first, or name the run's directory with --out")
+    if settings.model not in (None, found.recipe.model):
+        raise UsageError(f"{directory} holds a {found.recipe.model} model, not {settings.model}", "leave out --model")
+    return found
 
 
 def trained_learner(checkpoint: Checkpoint, process: Process) -> Learner:
@@ -132,8 +138,8 @@ def restore_network(checkpoint: Checkpoint, learner: Learner) -> None:
         raise TrainerError(f"{checkpoint.path}: does not fit this model ({error})", NEXT) from error
 
 
-def restore(checkpoint: Checkpoint, learner: Learner) -> None:
-    """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit."""
+def restore(checkpoint: Checkpoint, learner: Learner) -> Position:
+    """Put weights, optimizer, scaler and random state back; on the CPU the run then goes on bit for bit from there."""
     restore_network(checkpoint, learner)
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -148,3 +154,45 @@ def restore(checkpoint: Checkpoint, learner: Learner) -> None:
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if learner.process.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], learner.process.device)
+    return checkpoint.position
+
+
+def newest_run(model: str | None = None) -> Path | None:
+    """The directory in ./runs whose checkpoint (of that model) was written last."""
+    found = RUNS.glob(f"*-{model}/{INDEX}" if model else f"*/{INDEX}")
+    return max((path.parent for path in found), key=lambda run: (run / INDEX).stat().st_mtime, default=None)
+
+
+def new_run(settings: Settings) -> Path:
+    """A new directory in ./runs, not yet made."""
+    return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.model or MODELS[0]}"
+
+
+def run_directory(settings: Settings) -> Path:
+    """--out, or with --resume the newest run of that model in ./runs, or a new directory there; made if missing."""
+    resumed = newest_run(settings.model or MODELS[0]) if settings.resume else None
+    directory = settings.out or resumed or new_run(settings)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainerError(f"cannot make {directory}: {error.strerror}", "give another --out") from error
+    return directory
+
+
+def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
+    """Replace metrics.csv: one row an epoch; seconds and images_per_second are those of training alone."""
+    lines = [",".join(map(str, values)) for values in (history[0], *(row.values() for row in history))]
+    write_atomically(directory / "metrics.csv", ("\n".join(lines) + "\n").encode())
+
+
+def write_manifest(directory: Path, settings: Settings, device: torch.device, facts: dict[str, Any]) -> None:
+    """Replace run.json: arguments, versions, device; `facts` adds what only this run knows (data, ranks, precision)."""
+    request = text_of(system_root() / "run/gpu-launcher/request.json")  # as the launcher wrote it
+    driver = text_of(Path("/proc/driver/nvidia/version")).partition("\n")[0]
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
+    versions |= {"cudnn": torch.backends.cudnn.version(), "driver": driver or None}
+    versions |= {"numpy": numpy.__version__, "safetensors": safetensors.__version__}
+    manifest = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "arguments": asdict(settings)}
+    manifest |= {"device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()}}
+    manifest |= {"image": json.loads(request).get("image") if request else None, "versions": versions, **facts}
+    write_atomically(directory / "run.json", (json.dumps(manifest, indent=2, default=str) + "\n").encode())

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from cifar10.errors import TrainerError, UsageError, signals_handled_by, stop
 from cifar10.settings import MODELS, Settings
 
 DATA_VOLUME = Path("/data")
+AUTO = ("auto", "on", "off")
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,30 +24,30 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> Parser:
-    """The whole command line."""
+    """The whole command line. What is not given is left out, for Settings to say."""
     parser = Parser(prog="python -m cifar10", description="Train and use a CIFAR-10 classifier.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-
-    def command(name: str, what: str, *parts: Callable[[Callable[..., Any]], None]) -> Callable[..., Any]:
-        added = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
-        for add_part in (_add_common, *parts):
-            add_part(added.add_argument)
-        return added.add_argument
-
-    command("train", "Train a model and evaluate it after every epoch.", _add_data, _add_training)
-    command("eval", "Evaluate a checkpoint on the test images.", _add_data)
-    add = command("predict", "Classify image files with a checkpoint.")
-    add("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
-    add = command("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images.")
-    add("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
+    adders = []
+    for name, what in (
+        ("train", "Train a model and evaluate it after every epoch."),
+        ("eval", "Evaluate a checkpoint on the test images."),
+        ("predict", "Classify image files with a checkpoint."),
+        ("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images."),
+    ):
+        options = {"allow_abbrev": False, "argument_default": argparse.SUPPRESS}
+        add = commands.add_parser(name, help=what, description=what, **options).add_argument
+        add("--model", choices=MODELS, help="default: simple to train, and to use whatever the run has")
+        add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
+        add("--device", choices=("auto", "cpu", "cuda"))
+        add("--precision", choices=("auto", "bfloat16", "float16", "float32"))
+        adders.append(add)
+    train, evaluate, predict, export = adders
+    for add in (train, evaluate):
+        _add_data(add)
+    _add_training(train)
+    predict("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    export("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
     return parser
-
-
-def _add_common(add: Callable[..., Any]) -> None:
-    add("--model", choices=MODELS, help="default: simple to train, and to use whatever the run has")
-    add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--precision", choices=("auto", "bfloat16", "float16", "float32"), default="auto")
 
 
 def _add_data(add: Callable[..., Any]) -> None:
@@ -59,57 +60,47 @@ def _add_data(add: Callable[..., Any]) -> None:
 
 
 def _add_training(add: Callable[..., Any]) -> None:
-    count, own = _whole_number(1), "default: the model's own"
+    count, own = _number(int, 1, 2**31 - 1), "default: the model's own"
+    rate = _number(float, sys.float_info.min, sys.float_info.max)
     add("--epochs", type=count, metavar="N", help=own)
     add("--batch-size", type=count, metavar="N", help=f"images a step over all GPUs ({own})")
-    add("--learning-rate", type=_positive_float, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
-    add("--seed", type=_whole_number(0), default=0, metavar="N")
+    add("--learning-rate", type=rate, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
+    add("--seed", type=_number(int, 0, 2**31 - 1), metavar="N")
     add("--augment", action="store_true", help="for simple: random shifts of up to 4 pixels and mirror images")
-    choices = ("auto", "on", "off")
-    add("--compile", nargs="?", const="on", choices=choices, default="auto", help="torch.compile (auto: in long runs)")
+    add("--compile", nargs="?", const="on", choices=AUTO, help="torch.compile (default: auto, in long runs)")
     add("--deterministic", action="store_true", help="bit-equal runs on a GPU too, at some cost")
     add("--resume", choices=("auto",), help="continue from the last checkpoint in --out, if there is one")
-    add("--repeat", type=count, default=1, metavar="N", help="N runs with N seeds; says mean and deviation")
+    add("--repeat", type=count, metavar="N", help="N runs with N seeds; says mean and deviation")
     add("--find-batch", action="store_true", help="measure which batch sizes fit and how fast they are, and end")
     add("--no-plots", dest="plots", action="store_false", help="no pictures and no TensorBoard file of the run")
 
 
-def _whole_number(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) < 2**31):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 2147483647")
-        return int(text)
+def _number(kind: type, least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        with suppress(ValueError):
+            if "_" not in text and least <= kind(text) <= most:
+                return kind(text)
+        what = f"a whole number from {least} to {most}" if kind is int else "a number above 0"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
 
     return parse
 
 
-def _positive_float(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The arguments as Settings; what was not asked stays the recipe's choice."""
-    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "images", "file")}
-    return Settings(**given | {"resume": given.get("resume") is not None})
+    return Settings(**{name: value for name, value in vars(arguments).items() if name in Settings.__annotations__})
 
 
 def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Run the command; its result object, or None on a rank that does not report."""
     settings = settings_from(arguments)
-    if arguments.command == "export":
-        from cifar10.export import export
+    if arguments.command != "train":
+        from cifar10 import inference
 
-        return export(settings, arguments.file)
-    if arguments.command in ("eval", "predict"):
-        from cifar10.inference import evaluate_command, predict
-
-        return evaluate_command(settings) if arguments.command == "eval" else predict(settings, arguments.images)
+        if arguments.command == "eval":
+            return inference.evaluate_command(settings)
+        use, what = (inference.predict, "images") if arguments.command == "predict" else (inference.export, "file")
+        return use(settings, getattr(arguments, what))
     from cifar10.memory import find_batch
     from cifar10.train import repeat, train
 

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from cifar10.errors import TrainerError
 
 Bytes = NDArray[np.uint8]
-CLASS_COUNT = 10
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
-OTHER_DATA = "correct it or its permissions, or give other data with --data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +36,20 @@ class Dataset:
     source: str
 
     @cached_property
-    def _crc32(self) -> int:
-        return zlib.crc32(self.train.labels, zlib.crc32(self.train.images))
-
     def fingerprint(self) -> str:
         """CRC-32 of the training images and labels: tells one data set from another, proves nothing."""
-        return f"{self._crc32:08x}"
+        return f"{zlib.crc32(self.train.labels, zlib.crc32(self.train.images)):08x}"
 
 
 class BadDataError(TrainerError):
     """A file that is not what it should be: one line naming it, exit code 1."""
 
-    def __init__(self, path: Path, problem: str, next_step: str = OTHER_DATA) -> None:
-        super().__init__(f"{path}: {problem}", next_step)
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}", "correct it or its permissions, or give another file or --data")
 
 
 @contextmanager
-def readable(path: Path, kind: str, next_step: str = OTHER_DATA) -> Iterator[None]:
+def readable(path: Path, kind: str) -> Iterator[None]:
     """Turn what a reader of `path` raises into the error that it "is not a readable `kind`"."""
     try:
         yield
@@ -62,19 +57,19 @@ def readable(path: Path, kind: str, next_step: str = OTHER_DATA) -> Iterator[Non
         raise
     except Exception as error:  # decoders raise a dozen unrelated types on damaged input
         reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-        raise BadDataError(path, f"is not a readable {kind} ({reason.splitlines()[0]})", next_step) from error
+        raise BadDataError(path, f"is not a readable {kind} ({reason.splitlines()[0]})") from error
 
 
 def checked_split(images: NDArray[np.generic], labels: NDArray[np.generic], path: Path, name: str) -> Split:
     """A Split of both arrays; BadDataError naming `path` when a shape, type or value is not CIFAR-10's."""
-    wrong = labels[~np.isin(labels, range(CLASS_COUNT))]
+    wrong = labels[~np.isin(labels, range(10))]
     for good, problem in (
         (images.shape[1:] == (32, 32, 3), f"images have shape {images.shape}, expected (N, 32, 32, 3)"),
         (images.dtype == np.uint8, f"images are {images.dtype}, expected uint8 from 0 to 255"),
         (images.size > 0, "has no images"),
         (labels.shape == images.shape[:1], f"labels have shape {labels.shape}, expected {images.shape[:1]}"),
         (labels.dtype.kind in "iu", f"labels are {labels.dtype}, expected integers"),
-        (wrong.size == 0, f"has the label {wrong[:1]}, expected 0 to {CLASS_COUNT - 1}"),
+        (wrong.size == 0, f"has the label {wrong[:1]}, expected 0 to 9"),
     ):
         if not good:
             raise BadDataError(path, f"{name} {problem}")
@@ -99,15 +94,15 @@ def read_npz(path: Path, key: str = "") -> Splits:
 def synthetic(train_count: int = 10_000, test_count: int = 2_000) -> Dataset:
     """Invented images, learnable but no measure of anything: stripes of a direction and colour for each class."""
     generator = np.random.default_rng(0)
-    return Dataset(_stripes(train_count, generator), _stripes(test_count, generator), "synthetic")
 
+    def stripes(count: int) -> Split:
+        labels = generator.permutation(np.arange(count) % 10).astype(np.uint8)
+        angle = labels[:, None, None] * np.float32(np.pi / 10)
+        phase = generator.uniform(0, 2 * np.pi, (count, 1, 1)).astype(np.float32)
+        y, x = np.mgrid[0:32, 0:32].astype(np.float32)
+        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * np.float32(0.8) + phase)
+        tint = 1 + np.cos(angle * 2 + np.arange(3, dtype=np.float32) * 2)
+        noise = generator.integers(0, 160, (count, 32, 32, 3), np.uint8)
+        return Split((noise + 48 + 12 * wave[..., None] * tint[:, None]).astype(np.uint8), labels)
 
-def _stripes(count: int, generator: np.random.Generator) -> Split:
-    labels = generator.permutation(np.arange(count) % CLASS_COUNT).astype(np.uint8)
-    angle = labels[:, None, None] * np.float32(np.pi / CLASS_COUNT)
-    phase = generator.uniform(0, 2 * np.pi, (count, 1, 1)).astype(np.float32)
-    y, x = np.mgrid[0:32, 0:32].astype(np.float32)
-    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * np.float32(0.8) + phase)
-    tint = 1 + np.cos(angle * 2 + np.arange(3, dtype=np.float32) * 2)
-    noise = generator.integers(0, 160, (count, 32, 32, 3), np.uint8)
-    return Split((noise + 48 + 12 * wave[..., None] * tint[:, None]).astype(np.uint8), labels)
+    return Dataset(stripes(train_count), stripes(test_count), "synthetic")

@@ -3,11 +3,12 @@
 Without torchrun everything here is the case of one rank and costs nothing.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,33 +17,24 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cifar10.errors import StoppedError, TrainerError
 
-Value = TypeVar("Value")
-
 # A download on the first rank may take hours; a hung collective should still be noticed within minutes.
 DATA_TIMEOUT, COLLECTIVE_TIMEOUT = timedelta(hours=12), timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process's place: `rank` of `size` in all, `local` of `local_size` on this machine."""
+    """This process's place: `rank` of `size` in all, `local` of `local_size` on this machine. Rank 0 prints, writes."""
 
     rank: int = 0
     size: int = 1
     local: int = 0
     local_size: int = 1
 
-    @property
-    def lead(self) -> bool:
-        """Whether this rank prints and writes."""
-        return self.rank == 0
 
-
-def ranks_from_environment(environ: Mapping[str, str]) -> Ranks:
+def ranks_from_environment() -> Ranks:
     """Read what torchrun sets; one rank when it is not there."""
-    if "RANK" not in environ or "WORLD_SIZE" not in environ:
-        return Ranks()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    return Ranks(*(int(environ.get(name, default)) for name, default in zip(names, "0101", strict=True)))
+    return Ranks(*(int(os.environ.get(name, default)) for name, default in zip(names, "0101", strict=True)))
 
 
 @contextmanager
@@ -74,10 +66,10 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
 def lead_first(ranks: Ranks) -> Iterator[None]:
     """Run the block on rank 0 alone, then on the others: one download, whose errors are printed once."""
     waiting = dist.new_group(backend="gloo", timeout=DATA_TIMEOUT) if ranks.size > 1 else None
-    if waiting and not ranks.lead:
+    if waiting and ranks.rank > 0:
         dist.barrier(waiting)
     yield
-    if waiting and ranks.lead:
+    if waiting and ranks.rank == 0:
         dist.barrier(waiting)
 
 
@@ -95,21 +87,6 @@ def any_rank(ranks: Ranks, flag: int) -> int:
     shared = torch.tensor(flag)
     dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
-
-
-def from_lead(ranks: Ranks, value: Value) -> Value:
-    """Rank 0's `value`, on every rank."""
-    box = [value]
-    if ranks.size > 1:
-        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-    return box[0]
-
-
-def average_buffers(ranks: Ranks, network: nn.Module) -> None:
-    """Replace batch norm's statistics, which each rank has of its own images, by their mean over the ranks."""
-    for buffer in network.buffers():
-        if ranks.size > 1 and buffer.is_floating_point():
-            sum_over_ranks(ranks, buffer).div_(ranks.size)
 
 
 def without_exchange(network: nn.Module, wanted: bool = True) -> AbstractContextManager[Any]:

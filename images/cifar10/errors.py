@@ -47,17 +47,6 @@ class StoppedError(TrainerError):
         self.code = 128 + number
 
 
-class StopRequest:
-    """`number` is the signal that asked to stop, 0 while none did; the second one ends the process at once."""
-
-    number = 0
-
-    def note(self, number: int, _frame: FrameType | None) -> None:
-        """Signal handler."""
-        self.number = number
-        signal.signal(number, signal.SIG_DFL)
-
-
 def stop(number: int, _frame: FrameType | None) -> NoReturn:
     """Signal handler that raises StoppedError, also in process 1 of a container."""
     raise StoppedError(number, "stopped before training, nothing was lost", "start the same command again")
@@ -72,3 +61,16 @@ def signals_handled_by(handler: Callable[[int, FrameType | None], None]) -> Iter
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """A list that gets the first signal during the block; the second one ends the process at once."""
+    noted: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    with signals_handled_by(note):
+        yield noted

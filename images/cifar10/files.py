@@ -19,16 +19,14 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """
     # Not named by the process's id: two containers that share the directory may well have the same.
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+    directory = os.open(path.parent, os.O_RDONLY)
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
         os.fsync(directory)
     finally:
+        temporary.unlink(missing_ok=True)
         os.close(directory)

@@ -1,66 +1,42 @@
-"""The `eval` and `predict` commands: how good a checkpoint is on the test images, and what it sees in image files."""
+"""The `eval`, `predict` and `export` commands: what a trained checkpoint is good for."""
 
+import io
+import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from cifar10.batches import move_to_device
-from cifar10.checkpoint import INDEX, Checkpoint, load_checkpoint, trained_learner
+from cifar10.batches import DEVIATION, MEAN, averaged, move_to_device
+from cifar10.checkpoint import find, trained_learner
 from cifar10.data import Bytes, Split
-from cifar10.device import start, start_clock
-from cifar10.distributed import lead_first, process_group
-from cifar10.errors import UsageError
+from cifar10.device import Process, start, start_clock
+from cifar10.errors import TrainerError, UsageError
+from cifar10.files import write_atomically
 from cifar10.folder import read_image
-from cifar10.learner import Learner
-from cifar10.loop import batch_logits, evaluate
-from cifar10.records import newest_run
+from cifar10.loop import Learner, all_logits, evaluate
 from cifar10.settings import CLASSES, Settings
 from cifar10.sources import load_dataset
 
-TRAIN_FIRST = "train first, or name the run's directory with --out"
+SHAPES = {"images": "uint8 (N, 32, 32, 3), red green blue", "probabilities": "float32 (N, 10)"}
 
 
-def find_checkpoint(settings: Settings) -> Checkpoint:
-    """The checkpoint in --out or of the newest run. Raises UsageError when there is none, or it is another model's."""
-    directory = settings.out or newest_run(settings.model)
-    if directory is None:
-        raise UsageError("there is no run in ./runs", TRAIN_FIRST)
-    checkpoint = load_checkpoint(directory)
-    if checkpoint is None:
-        raise UsageError(f"{directory / INDEX} does not exist", TRAIN_FIRST)
-    model = checkpoint.recipe.model
-    if settings.model not in (None, model):
-        raise UsageError(f"{directory} holds a {model} model, not {settings.model}", "leave out --model")
-    return checkpoint
-
-
-def evaluate_command(settings: Settings) -> dict[str, Any] | None:
-    """Evaluate the checkpoint in --out (default: the newest in ./runs); None on every rank but the first."""
-    process = start(settings.device, settings.precision)
-    with process_group(process.ranks, process.device):
-        checkpoint = find_checkpoint(settings)
-        learner = trained_learner(checkpoint, process)
-        with lead_first(process.ranks):
-            dataset = load_dataset(settings, process.display)
-        test, clock = move_to_device(dataset.test, process.device), start_clock(process.device)
-        loss, accuracy = evaluate(learner, test)
-        seconds = clock()
-        result = {
-            "test_accuracy": accuracy,
-            "test_loss": loss,
-            "images_per_second": round(len(test) / seconds, 1),
-            "device": process.device.type,
-            "epochs": checkpoint.position.epoch,
-            "seconds": round(seconds, 3),
-            "model": checkpoint.recipe.model,
-            "checkpoint": str(checkpoint.path),
-        }
-        if checkpoint.recipe.six_views:
-            result["test_accuracy_six_views"] = evaluate(learner, test, augmented=True)[1]
-    return result if process.ranks.lead else None
+def evaluate_command(settings: Settings) -> dict[str, Any]:
+    """Evaluate the checkpoint in --out (default: the newest in ./runs)."""
+    process, checkpoint = start(settings.device, settings.precision), find(settings)
+    learner, recipe = trained_learner(checkpoint, process), checkpoint.recipe
+    test, clock = move_to_device(load_dataset(settings).test, process.device), start_clock(process.device)
+    loss, accuracy = evaluate(learner, test)
+    seconds = clock()
+    result = {"test_accuracy": accuracy, "test_loss": loss, "images_per_second": round(len(test) / seconds, 1)}
+    if recipe.six_views:
+        result["test_accuracy_six_views"] = evaluate(learner, test, six_views=True)[1]
+    result |= {"device": process.device.type, "epochs": checkpoint.position.epoch, "seconds": round(seconds, 3)}
+    return result | {"model": recipe.model, "checkpoint": str(checkpoint.path)}
 
 
 def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
@@ -68,8 +44,7 @@ def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
 
     The result's `predictions` hold one object a file: label, probability (0..1) and the probability of every class.
     """
-    pixels = np.stack([read_image(path) for path in paths])
-    checkpoint = find_checkpoint(settings)
+    pixels, checkpoint = np.stack([read_image(path) for path in paths]), find(settings)
     process = start(settings.device, settings.precision)
     probabilities = classify(trained_learner(checkpoint, process), pixels, checkpoint.recipe.six_views)
     predictions = []
@@ -80,9 +55,56 @@ def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
     return {"predictions": predictions, "device": process.device.type, "checkpoint": str(checkpoint.path)}
 
 
-def classify(learner: Learner, pixels: Bytes, augmented: bool = False) -> NDArray[np.float32]:
-    """Class probabilities (N, 10) of images uint8 (N, 32, 32, 3), on one rank; `augmented` averages six views."""
+def classify(learner: Learner, pixels: Bytes, six_views: bool = False) -> NDArray[np.float32]:
+    """Class probabilities (N, 10) of images uint8 (N, 32, 32, 3), on one rank; `six_views` averages those of each."""
     data = move_to_device(Split(pixels, np.zeros(len(pixels), np.uint8)), learner.process.device)
-    rows = torch.arange(len(data), device=data.labels.device)
-    logits = torch.cat([logits for _, logits in batch_logits(learner, data, rows, augmented)])
-    return logits.softmax(1).cpu().numpy()
+    return all_logits(learner, data, slice(None), six_views).softmax(1).cpu().numpy()
+
+
+class Classifier(nn.Module):
+    """Network with normalisation, and six views of each image where `predict` takes them; shapes as in SHAPES."""
+
+    def __init__(self, network: nn.Module, six_views: bool) -> None:
+        super().__init__()
+        self.network, self.six_views = network.eval().requires_grad_(False), six_views
+        self.register_buffer("constants", torch.tensor([MEAN, DEVIATION]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images -> probabilities."""
+        pixels = ((images.float() - self.constants[0]) / self.constants[1]).permute(0, 3, 1, 2)
+        return averaged(self.network, pixels, self.six_views).softmax(1)
+
+
+def export(settings: Settings, file: Path) -> dict[str, Any]:
+    """Write the checkpoint in --out (default: the newest in ./runs) to `file`, NAME.pt2 or NAME.onnx, in float32.
+
+    What it returns stands in the file too. Raises TrainerError; an older `file` is then untouched.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if file.suffix not in (".pt2", ".onnx"):
+        raise UsageError(f"{file}: this name tells no known format", "name it *.pt2 or *.onnx")
+    if file.suffix == ".onnx" and missing:
+        raise UsageError(f"*.onnx needs {' and '.join(missing)}", f"pip install {' '.join(missing)}, or name a *.pt2")
+    checkpoint = find(settings)
+    recipe, learner = checkpoint.recipe, trained_learner(checkpoint, Process(torch.device("cpu")))
+    metadata = {"model": recipe.model, "classes": CLASSES, "views": 6 if recipe.six_views else 1} | SHAPES
+    try:
+        write_atomically(file, serialise(Classifier(learner.network, recipe.six_views), metadata, file.suffix))
+    except OSError as error:
+        raise TrainerError(f"cannot write {file}: {error.strerror}", "free space, or name another file") from error
+    return metadata | {"checkpoint": str(checkpoint.path), "file": str(file)}
+
+
+def serialise(classifier: nn.Module, metadata: dict[str, Any], suffix: str) -> bytes:
+    """The file's content; metadata is "metadata.json" among a .pt2's extra files, and metadata properties in .onnx."""
+    # An example of one image would fix the batch size at 1.
+    example, shapes = torch.zeros(2, 32, 32, 3, dtype=torch.uint8), {"images": {0: torch.export.Dim("N")}}
+    program = torch.export.export(classifier, (example,), dynamic_shapes=shapes)
+    if suffix == ".pt2":
+        content = io.BytesIO()
+        torch.export.save(program, content, extra_files={"metadata.json": json.dumps(metadata)})
+        return content.getvalue()
+    names = {"input_names": ["images"], "output_names": ["probabilities"]}
+    onnx = torch.onnx.export(program, dynamo=True, verbose=False, **names)
+    onnx.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})
+    return onnx.model_proto.SerializeToString()

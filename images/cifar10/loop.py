@@ -1,117 +1,170 @@
-"""The heart of the trainer: one step, one epoch, one evaluation. Read this file first."""
+"""The heart of the trainer: what learns, one step, one epoch, one evaluation. Read this file first."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
-from cifar10.batches import EpochOrder, Resident, averaged, normalise, rank_positions, take_batch
-from cifar10.device import start_clock
-from cifar10.distributed import average_buffers, sum_over_ranks, without_exchange
-from cifar10.learner import Learner
-from cifar10.memory import halve_micro_batch, is_out_of_memory
-from cifar10.optimizers import set_rates
+from cifar10.batches import EpochOrder, Resident, averaged, draw_epoch, normalise, rank_positions, take_batch
+from cifar10.device import Process, start_clock
+from cifar10.distributed import sum_over_ranks, without_exchange
+from cifar10.errors import TrainerError
+from cifar10.models import WHITENING_EPOCHS, FastNet, build_model, build_optimizer, set_rates
+from cifar10.report import say
+from cifar10.settings import Recipe
+
+FREE_MEMORY = "free memory (on a GPU see nvidia-smi) or give a smaller --batch-size"
 
 
 @dataclass(slots=True)
-class EpochState:
-    """How far the running epoch is: steps done, the summed loss of its images, seconds spent training."""
+class Learner:
+    """`network` holds the weights; `parallel` calls it, through DDP on several ranks, and `compiled` faster still.
 
+    A rank computes at most `micro_batch` images at once.
+    """
+
+    recipe: Recipe
+    process: Process
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    micro_batch: int
+    parallel: nn.Module
+    compiled: Callable[[Tensor], Tensor] | None
+
+    def logits(self, images: Tensor, train: bool = False) -> Tensor:
+        """Float32 logits (B, 10), computed in this process's precision."""
+        forward = self.parallel if train else self.network
+        if train and self.compiled and len(images) == self.micro_batch:  # another size would be compiled anew
+            forward = self.compiled
+        device, precision = self.process.device, self.process.precision
+        with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
+            return forward(images).float()
+
+
+def build_learner(recipe: Recipe, process: Process, compiled: bool = False) -> Learner:
+    """Model, optimizer and gradient scaler, the same on every rank."""
+    device, alone = process.device, process.ranks.size == 1
+    network = parallel = build_model(recipe, device)
+    if not alone:
+        # Batch norm's statistics are averaged before each evaluation instead of being sent in each step.
+        ids = [device.index] if device.type == "cuda" else None
+        options = {"gradient_as_bucket_view": True, "broadcast_buffers": False}
+        parallel = DistributedDataParallel(network, device_ids=ids, **options)
+    # CUDA graphs, which this mode records, take the launches out of small steps; DDP's hooks cannot be recorded.
+    mode = "reduce-overhead" if device.type == "cuda" and alone else "default"
+    faster = torch.compile(parallel, mode=mode, dynamic=False) if compiled else None
+    # Only float16 needs loss scaling: bfloat16 has float32's range.
+    scaler = torch.amp.GradScaler(device.type, enabled=process.precision is torch.float16)
+    share = -(-recipe.batch_size // process.ranks.size)
+    return Learner(recipe, process, network, build_optimizer(network, recipe), scaler, share, parallel, faster)
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a run is: whole epochs done, and one metrics row for each of them.
+
+    Of the running epoch: steps done, the summed loss of its images, seconds spent training.
+    """
+
+    epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
 
 
-def train_step(learner: Learner, data: Resident, order: EpochOrder, pieces: list[slice], weight: float) -> Tensor:
-    """One optimizer step on the images at `pieces`, computed one after the other; returns their summed loss.
+def train_step(learner: Learner, data: Resident, order: EpochOrder, start: int, stop: int) -> Tensor:
+    """One step on this rank's share of the global batch at positions start..stop; returns the share's summed loss.
 
-    The gradient is that of `weight` x the summed loss. Nothing here waits for the device.
+    DDP averages gradients over ranks, so each summed loss is weighted by ranks / global batch: the mean is then exactly
+    the one-process mean, also when the shares are unequal. Nothing here waits for the device.
     """
+    ranks, smoothing = learner.process.ranks, learner.recipe.label_smoothing
+    pieces, weight = rank_positions(start, stop, ranks, learner.micro_batch), ranks.size / (stop - start)
+    if not pieces:  # the last batch is smaller than the number of ranks: this one joins in with weight 0
+        pieces, weight = [slice(start, start + 1)], 0.0
     learner.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=data.labels.device)
     for piece in pieces:
         images, labels = take_batch(data, order, piece)
         with without_exchange(learner.parallel, piece is not pieces[-1]):
-            logits, smoothing = learner.logits(images, train=True), learner.recipe.label_smoothing
+            logits = learner.logits(images, train=True)
             loss_sum = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
             learner.scaler.scale(loss_sum * weight).backward()
         total += loss_sum.detach()
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
-    return total
+    return total if weight else total * 0
 
 
-def train_share(learner: Learner, data: Resident, order: EpochOrder, start: int, stop: int) -> Tensor:
-    """One step on this rank's share of the global batch at positions start..stop; returns the share's summed loss.
-
-    DDP averages gradients over ranks, so each summed loss is weighted by ranks / global batch: the mean is then exactly
-    the one-process mean, also when the shares are unequal.
-    """
-    ranks = learner.process.ranks
-    pieces = rank_positions(start, stop, ranks, learner.micro_batch)
-    if pieces:
-        return train_step(learner, data, order, pieces, ranks.size / (stop - start))
-    # A last batch smaller than the number of ranks leaves this one without a share: it joins in with weight 0.
-    return train_step(learner, data, order, [slice(start, start + 1)], 0.0) * 0
-
-
-def train_epoch(
-    learner: Learner,
-    data: Resident,
-    epoch: int,
-    order: EpochOrder,
-    state: EpochState,
-    after_step: Callable[[int], bool],
-) -> bool:
-    """Train `epoch` (from 0) from `state` to its end, or until `after_step(steps done)` is True; whether it ended."""
+def train_epoch(learner: Learner, data: Resident, position: Position, after_step: Callable[[], bool]) -> bool:
+    """Train the running epoch to its end, or until `after_step()` is True; whether it ended."""
+    recipe, ranks, device = learner.recipe, learner.process.ranks, data.labels.device
+    order = draw_epoch(len(data), recipe, position.epoch, device)
     learner.network.train()
-    ranks, device, batch_size = learner.process.ranks, data.labels.device, learner.recipe.batch_size
+    if isinstance(learner.network, FastNet) and learner.parallel is learner.network and not learner.compiled:
+        # Its rate is 0 from then on: without its gradient a step is faster. DDP and a compiled network need it.
+        learner.network.bias.requires_grad_(position.epoch < WHITENING_EPOCHS)
     clock = start_clock(device)
-    total = torch.tensor(state.loss_sum if ranks.lead else 0.0, dtype=torch.float64, device=device)
-    steps, stopped = -(-len(data) // batch_size), False
-    while state.step < steps and not stopped:
-        start = state.step * batch_size
-        set_rates(learner.optimizer, learner.recipe, epoch + state.step / steps)
+    total = torch.tensor(position.loss_sum if ranks.rank == 0 else 0.0, dtype=torch.float64, device=device)
+    steps, stopped = -(-len(data) // recipe.batch_size), False
+    while position.step < steps and not stopped:
+        start = position.step * recipe.batch_size
+        set_rates(learner.optimizer, recipe, position.epoch + position.step / steps)
         try:
-            total += train_share(learner, data, order, start, min(start + batch_size, len(data)))
+            total += train_step(learner, data, order, start, min(start + recipe.batch_size, len(data)))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             halve_micro_batch(learner, error)
             continue
-        state.step += 1
-        stopped = after_step(state.step)
-    state.loss_sum = float(sum_over_ranks(ranks, total))  # the epoch's only wait for the device
-    state.seconds += clock()
-    return state.step == steps
+        position.step += 1
+        stopped = after_step()
+    position.loss_sum = float(sum_over_ranks(ranks, total))  # the epoch's only wait for the device
+    position.seconds += clock()
+    return position.step == steps
 
 
 @torch.inference_mode()
-def evaluate(learner: Learner, data: Resident, augmented: bool = False) -> tuple[float, float]:
+def evaluate(learner: Learner, data: Resident, six_views: bool = False) -> tuple[float, float]:
     """Mean loss and accuracy (0..1) over exactly the images of `data`, each on one rank only."""
-    ranks, device = learner.process.ranks, data.labels.device
-    average_buffers(ranks, learner.network)
-    mine = torch.arange(ranks.rank, len(data), ranks.size, device=device)
-    sums = torch.zeros(2, dtype=torch.float64, device=device)
-    for rows, logits in batch_logits(learner, data, mine, augmented):
-        labels = data.labels[rows]
-        sums[0] += functional.cross_entropy(logits, labels, reduction="sum")
-        sums[1] += (logits.argmax(1) == labels).sum()
+    ranks = learner.process.ranks
+    for buffer in learner.network.buffers():  # batch norm's statistics, which each rank has of its own images
+        if ranks.size > 1 and buffer.is_floating_point():
+            sum_over_ranks(ranks, buffer).div_(ranks.size)
+    mine = slice(ranks.rank, None, ranks.size)
+    logits, labels = all_logits(learner, data, mine, six_views).double(), data.labels[mine]
+    sums = torch.stack([functional.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()])
     loss, accuracy = (sum_over_ranks(ranks, sums) / len(data)).tolist()
     return loss, accuracy
 
 
 @torch.inference_mode()
-def batch_logits(
-    learner: Learner, data: Resident, rows: Tensor, augmented: bool = False
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The images at `rows` (N,), batch by batch: their row numbers (B,) and float32 logits (B, 10).
-
-    `augmented` averages the logits of six views of each image.
-    """
+def all_logits(learner: Learner, data: Resident, rows: slice, six_views: bool = False) -> Tensor:
+    """Float32 logits (N, 10) of the images in `rows`, batch by batch; with `six_views` the mean over those of each."""
     learner.network.eval()
     # On a CPU small batches stay in the cache; a GPU wants few launches.
-    for batch in rows.split(250 if rows.is_cpu else 2000):
-        yield batch, averaged(learner.logits, normalise(data.images[batch], data), augmented)
+    batches = data.images[rows].split(250 if data.images.is_cpu else 2000)
+    return torch.cat([averaged(learner.logits, normalise(batch, data), six_views) for batch in batches])
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a GPU's or the CPU's memory ended; the CPU's allocator has no exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def halve_micro_batch(learner: Learner, error: RuntimeError) -> None:
+    """Go on with half as many images at once, and say so. Raises TrainerError where that cannot help.
+
+    It cannot on several ranks: the others wait in the middle of the step.
+    """
+    before = learner.micro_batch
+    if before == 1 or learner.process.ranks.size > 1:
+        cause = f"out of memory with {before} images at once: {str(error).splitlines()[0]}"
+        raise TrainerError(cause, FREE_MEMORY) from error
+    after = learner.micro_batch = -(-before // 2)
+    say(f"out of memory with {before} images at once: going on with {after}, same batch")

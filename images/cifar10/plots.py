@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar10.checkpoint import Position
 from cifar10.data import Dataset, Split
 from cifar10.files import write_atomically
 from cifar10.inference import classify
-from cifar10.learner import Learner
+from cifar10.loop import Learner, Position
+from cifar10.report import say
 from cifar10.settings import CLASSES
 
 if TYPE_CHECKING:
@@ -50,14 +50,15 @@ class Outputs:
 
             new, now = row["epoch"] == self.first, time.time()
             values = [Summary.Value(tag=name, simple_value=row[name]) for name in SCALARS]
-            events = [Event(wall_time=now, step=int(row["epoch"]), summary=Summary(value=values))]
+            events = [Event(wall_time=now, file_version="brain.Event:2")] * new
+            events.append(Event(wall_time=now, step=int(row["epoch"]), summary=Summary(value=values)))
             # Each process has its own file, so that an epoch that is repeated after a crash replaces the lost one.
             with (self.out / f"events.out.tfevents.{self.first:05}").open("wb" if new else "ab") as file:
-                for event in [Event(wall_time=now, file_version="brain.Event:2")] * new + events:
+                for event in events:
                     RecordWriter(file).write(event.SerializeToString())
 
-    def draw(self, position: Position, dataset: Dataset, most: int | None = None) -> None:
-        """Write curves.png, and of (at `most`) the test images confusion-matrix.png and predictions.png."""
+    def draw(self, position: Position, dataset: Dataset) -> None:
+        """Write curves.png, confusion-matrix.png and predictions.png."""
         if not self.enabled or not position.history:
             return
         with self._measured("pictures"):
@@ -65,10 +66,11 @@ class Outputs:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
 
-            test, names = Split(dataset.test.images[:most], dataset.test.labels[:most]), list(CLASSES)
-            if dataset.source == "synthetic":
-                names = [f"pattern {number}" for number in range(len(CLASSES))]
-            sure, title = classify(self.learner, test.images), self._title(position, dataset.source)
+            invented, test = dataset.source == "synthetic", dataset.test
+            names = [f"pattern {number}" for number in range(10)] if invented else list(CLASSES)
+            title = f"{self.learner.recipe.model}, epoch {position.epoch}"
+            title += ", invented images" if invented else f", {Path(dataset.source).name}"
+            sure = classify(self.learner, test.images)
             for name, size, draw in (
                 ("curves", (10, 4), lambda figure: draw_curves(figure, position.history)),
                 ("confusion-matrix", (8, 7.5), lambda figure: draw_confusions(figure, test, sure, names)),
@@ -79,19 +81,13 @@ class Outputs:
                 FigureCanvasAgg(figure).print_png(content)
                 write_atomically(self.out / f"{name}.png", content.getvalue())
 
-    def _title(self, position: Position, source: str) -> str:
-        steps = f" and {position.running.step} steps" * bool(position.running.step)
-        images = "invented images" if source == "synthetic" else Path(source).name
-        epochs = f"{position.epoch} epoch{'s' * (position.epoch != 1)}"
-        return f"{self.learner.recipe.model}, {epochs}{steps}, {images}"
-
     @contextmanager
     def _measured(self, what: str) -> Iterator[None]:
         begun = time.monotonic()
         try:
             yield
         except Exception as error:  # whatever a library raises, and a full disk
-            self.learner.process.display.say(f"no {what}: {error} (the run itself is not affected)")
+            say(f"no {what}: {error} (the run itself is not affected)")
         self.seconds += time.monotonic() - begun
 
 
@@ -109,16 +105,12 @@ def draw_curves(figure: "Figure", history: list[dict[str, float]]) -> str:
 
 def draw_confusions(figure: "Figure", test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
     """The share of each answer in each class, of probabilities `sure` (N, 10); returns what the title says of it."""
-    axes, counts = figure.subplots(), np.zeros((len(names), len(names)))
-    np.add.at(counts, (test.labels, sure.argmax(1)), 1)
-    shares = 100 * counts / counts.sum(1, keepdims=True).clip(1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set(xlabel="the network's answer", ylabel="truth")
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
-    for (row, column), share in np.ndenumerate(shares):
-        text, colour = f"{share:.0f}" if share >= 1 else "<1" * bool(share), "white" if share > 50 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=colour)
+    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+
+    shares = 100 * confusion_matrix(test.labels, sure.argmax(1), labels=range(len(names)), normalize="true")
+    display = ConfusionMatrixDisplay(shares, display_labels=names)
+    display.plot(ax=figure.subplots(), cmap="Blues", values_format=".0f", xticks_rotation=45, colorbar=False)
+    display.ax_.set(xlabel="the network's answer", ylabel="truth")
     return f"answers to {len(sure):,} test images in % of each class"
 
 

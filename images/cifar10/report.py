@@ -1,55 +1,50 @@
-"""What a person sees while waiting: a bar on a terminal, plain lines on a pipe, nothing on the other ranks."""
+"""What a person sees while waiting: a bar on a terminal, plain lines on a pipe, nothing from the other ranks."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
 
-TERMINAL_INTERVAL = 0.2  # seconds
-PIPE_INTERVAL = 15.0
+TERMINAL_INTERVAL, PIPE_INTERVAL = 0.2, 15.0  # seconds
 
 
-class Bar:
-    """How far something is; cheap to call on every step: it draws every `interval` seconds, first after `wait`."""
-
-    def __init__(self, draw: Callable[[int, str], object], interval: float, wait: float = 0.0) -> None:
-        self.draw, self.interval, self.next = draw, interval, time.monotonic() + wait
-
-    def update(self, done: int, text: str) -> None:
-        """Now at `done`; `text` is shown beside it."""
-        if time.monotonic() >= self.next:
-            self.next = time.monotonic() + self.interval
-            self.draw(done, text)
+def say(line: str) -> None:
+    """Print one line at once, on the first rank."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr, flush=True)
 
 
-class Display:
-    """Messages and bars on `stream` (stderr); `enabled` is False on every rank but the first."""
+@contextmanager
+def bar(label: str, total: float, unit: str, start: float = 0) -> Iterator[Callable[..., None]]:
+    """Yields update(done, note=""), cheap to call in every step, which shows how far, how fast and how long still.
 
-    def __init__(self, stream: TextIO | None = None, enabled: bool = True) -> None:
-        self.stream, self.enabled = stream or sys.stderr, enabled
+    `total` and `done` count `unit`s, of which `start` were done before. On a terminal the bar is gone after the block.
+    """
+    terminal = sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
+    interval, begun = TERMINAL_INTERVAL if terminal else PIPE_INTERVAL, time.monotonic()
+    due = begun if terminal else begun + interval
 
-    def say(self, line: str) -> None:
-        """Print one line at once."""
-        if self.enabled:
-            print(line, file=self.stream, flush=True)
+    def update(done: float, note: str = "") -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            due, rate = now + interval, (done - start) / max(now - begun, 1e-9)
+            left = clock((total - done) / rate) if rate else "?"
+            draw(done, f"{note}{done:,.0f} of {total:,.0f} {unit}  {rate:,.0f} {unit}/s  {left} left")
 
-    @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar of `total` units during the block, gone after it; on a pipe a line every PIPE_INTERVAL seconds."""
-        if not (self.enabled and self.stream.isatty()):
-            line = lambda done, text: self.say(f"{label}  {100 * done // max(1, total)} %  {text}")  # noqa: E731
-            yield Bar(line, PIPE_INTERVAL, wait=PIPE_INTERVAL)
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    if not terminal:
+        draw = lambda done, text: say(f"{label}  {100 * done / (total or 1):.0f} %  {text}")  # noqa: E731
+        yield update
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
-        # Redrawn by its caller: a refresh thread would take its share of the only CPU.
-        with Progress(*columns, console=Console(file=self.stream), auto_refresh=False, transient=True) as progress:
-            task = progress.add_task(label, total=total, text="")
-            draw = lambda done, text: progress.update(task, completed=done, text=text, refresh=True)  # noqa: E731
-            yield Bar(draw, TERMINAL_INTERVAL)
+    columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
+    # Redrawn by its caller: a refresh thread would take its share of the only CPU.
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
+        task = progress.add_task(label, total=total, text="")
+        draw = lambda done, text: progress.update(task, completed=done, text=text, refresh=True)  # noqa: E731
+        yield update
 
 
 def clock(seconds: float) -> str:

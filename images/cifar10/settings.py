@@ -65,20 +65,17 @@ class Settings:
     compile: str = "auto"
     deterministic: bool = False
     plots: bool = True
-    resume: bool = False
+    resume: str | None = None
     synthetic: bool = False
     mirror: str | None = None
     find_batch: bool = False
     repeat: int = 1
 
     def recipe(self, device: str) -> Recipe:
-        """The model's recipe for "cpu" or "cuda" with what was asked otherwise.
-
-        Another batch size without a learning rate scales the rate by the square root of the ratio, as suits optimizers
-        whose steps do not grow with the gradient: https://arxiv.org/abs/2205.10287
-        """
+        """The model's recipe for "cpu" or "cuda" with what was asked otherwise."""
         own = RECIPES[self.model or MODELS[0], device]
         batch_size = self.batch_size or own.batch_size
+        # By the square root, as suits optimizers whose steps do not grow with the gradient: arxiv.org/abs/2205.10287
         rate = self.learning_rate or own.learning_rate * (batch_size / own.batch_size) ** 0.5
         changes: dict[str, Any] = {"flip": "random", "shift": 4} if self.augment and own.flip == "none" else {}
         changes |= {"epochs": self.epochs or own.epochs, "batch_size": batch_size, "learning_rate": rate}
@@ -90,7 +87,3 @@ class Settings:
             return self.compile == "on"
         least = COMPILE_FROM_IMAGES.get((recipe.model, device))
         return least is not None and recipe.epochs * images >= least
-
-    def as_json(self) -> dict[str, Any]:
-        """Every argument, ready for JSON."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}

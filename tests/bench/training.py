@@ -24,7 +24,7 @@ def figures() -> Iterator[Figure]:
         "--env",
         "OMP_NUM_THREADS=1",
         "--env",
-        "PYTHONPATH=/checkout/images",
+        "PYTHONPATH=/checkout:/checkout/images",
         "--env",
         "PYTHONDONTWRITEBYTECODE=1",
     ]

@@ -17,10 +17,8 @@ from pathlib import Path
 import torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import Dataset, read_npz, synthetic
-from cifar10.device import Process, choose_precision
-from cifar10.learner import build_learner
-from cifar10.limits import keep_freed_memory
-from cifar10.loop import evaluate, train_share
+from cifar10.device import Process, choose_precision, keep_freed_memory
+from cifar10.loop import build_learner, evaluate, train_step
 from cifar10.settings import RECIPES
 from torch import nn
 from torch.nn import functional
@@ -65,7 +63,7 @@ def ours(dataset: Dataset) -> Iterator[float]:
     order = draw_epoch(len(data), recipe, 0, CPU)
     learner.network.train()
     for start in range(0, len(data), BATCH):
-        train_share(learner, data, order, start, min(start + BATCH, len(data)))
+        train_step(learner, data, order, start, min(start + BATCH, len(data)))
         yield 0.0
     yield evaluate(learner, move_to_device(dataset.test, CPU))[1]
 

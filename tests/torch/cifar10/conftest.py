@@ -152,17 +152,30 @@ def pack(members: dict[str, bytes], *special: tarfile.TarInfo) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def make_release(batch_files: dict[str, bytes]) -> Callable[..., tuple[Any, bytes]]:
-    """`make_release(*special members)`: the tiny data set as a published archive: its Release and its bytes."""
-    from cifar10.archive import OFFICIAL, Release
+def packed(batch_files: dict[str, bytes]) -> Callable[..., bytes]:
+    """`packed(*special members)`: the tiny data set as an archive."""
+    return cache(lambda *special: pack({f"cifar-10-batches-py/{k}": v for k, v in batch_files.items()}, *special))
 
-    @cache
-    def make(*special: tarfile.TarInfo) -> tuple[Any, bytes]:
-        content = pack({f"cifar-10-batches-py/{name}": data for name, data in batch_files.items()}, *special)
-        md5 = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in batch_files.items()}
-        return Release(OFFICIAL.url, hashlib.sha256(content).hexdigest(), md5), content
 
-    return make
+@pytest.fixture
+def publish(
+    packed: Callable[..., bytes], batch_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., bytes]:
+    """`publish(*special members, **changed files)` makes the tiny data set the official one, by its digests.
+
+    Returns the archive.
+    """
+    from cifar10 import archive
+
+    def call(*special: tarfile.TarInfo, **changed: bytes) -> bytes:
+        content = packed(*special)
+        for name, data in (batch_files | changed).items():
+            monkeypatch.setitem(archive.MD5, name, hashlib.md5(data, usedforsecurity=False).hexdigest())
+        monkeypatch.setattr(archive, "SHA256", hashlib.sha256(content).hexdigest())
+        monkeypatch.setattr(archive, "SIZE", len(content))
+        return content
+
+    return call
 
 
 @pytest.fixture

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import redirect_stderr
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cifar10.archive import Release
     from cifar10.data import Bytes, Dataset
 
 
-def load(path: Path, release: Release | None = None, said: list[str] | None = None) -> Dataset:
+def environ() -> dict[str, str]:
+    """The environment of a process that imports what this one imports."""
+    import cifar10
+
+    sources = (Path(cifar10.__file__).parents[1], Path(__file__).parents[3])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sources))}
+
+
+def load(path: Path, said: list[str] | None = None) -> Dataset:
     """load_dataset() with --data `path`; the lines it prints go to `said`."""
-    from cifar10.archive import OFFICIAL
-    from cifar10.report import Display
     from cifar10.sources import load_dataset
 
     stream = io.StringIO()
     settings: Any = SimpleNamespace(data=path, synthetic=False, mirror="http://127.0.0.1:9")  # nobody answers there
     try:
-        return load_dataset(settings, Display(stream), release or OFFICIAL)
+        with redirect_stderr(stream):
+            return load_dataset(settings)
     finally:
         if said is not None:
             said[:] = stream.getvalue().splitlines()

@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("torch")
 import numpy as np
-from cifar10.archive import ARCHIVE, BATCHES, OFFICIAL, Release
+from cifar10 import archive
+from cifar10.archive import ARCHIVE, MD5, URL
 from cifar10.errors import TrainerError
 
 from tests.torch.cifar10.loading import assert_same, load
@@ -36,24 +37,23 @@ def binary_files(ordered: dict[str, Any]) -> dict[str, bytes]:
 
     images, labels = np.array_split(ordered["x_train"], 5), np.array_split(ordered["y_train"], 5)
     parts = [*zip(images, labels, strict=True), (ordered["x_test"], ordered["y_test"])]
-    return {f"{name}.bin": records(*part) for name, part in zip(BATCHES, parts, strict=True)}
+    return {f"{name}.bin": records(*part) for name, part in zip(MD5, parts, strict=True)}
 
 
 @pytest.fixture
 def write(
-    tmp_path: Path, make_release: Callable, batch_files: dict[str, bytes], ordered: dict[str, Any]
-) -> Callable[[str], tuple[Path, Release]]:
-    """`write(layout)`: the path to give as --data, and the Release whose digests match."""
+    tmp_path: Path, publish: Callable, batch_files: dict[str, bytes], ordered: dict[str, Any]
+) -> Callable[[str], Path]:
+    """`write(layout)`: the path to give as --data; the digests are those of what lies there."""
 
-    def call(layout: str) -> tuple[Path, Release]:
-        release, archive = make_release()
-        root = tmp_path / "data"
-        contents = {"archive": {ARCHIVE: archive}, "py": batch_files, "bin": binary_files(ordered)}[layout]
+    def call(layout: str) -> Path:
+        root, content = tmp_path / "data", publish()
+        contents = {"archive": {ARCHIVE: content}, "py": batch_files, "bin": binary_files(ordered)}[layout]
         directory = root if layout == "archive" else root / f"cifar-10-batches-{layout}"
         directory.mkdir(parents=True)
         for name, content in contents.items():
             (directory / name).write_bytes(content)
-        return directory, release
+        return directory
 
     return call
 
@@ -63,8 +63,8 @@ def write(
     [("archive", ARCHIVE), ("archive", "."), ("py", "."), ("py", ".."), ("bin", "."), ("bin", "..")],
 )
 def test_layout_is_found_and_read_exactly(layout: str, given: str, write: Callable, ordered: dict[str, Any]) -> None:
-    directory, release = write(layout)
-    assert_same(load(directory / given, release), ordered)
+    directory = write(layout)
+    assert_same(load(directory / given), ordered)
 
 
 def test_official_digests_are_those_torchvision_lists() -> None:
@@ -74,24 +74,24 @@ def test_official_digests_are_those_torchvision_lists() -> None:
         pytest.skip("needs torchvision")
     source = Path(torchvision.origin).with_name("datasets").joinpath("cifar.py").read_text()
     listed = dict(re.findall(r'\["(\w+)", "(\w{32})"\]', source.partition("class CIFAR100")[0]))
-    assert dict(OFFICIAL.md5) == listed
-    assert f'url = "{OFFICIAL.url}"' in source
+    assert listed == MD5
+    assert f'url = "{URL}"' in source
 
 
 @pytest.mark.parametrize(("layout", "file"), [("archive", ARCHIVE), ("py", "data_batch_3")])
 def test_changed_file_is_refused_before_it_is_parsed(
     layout: str, file: str, write: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory, release = write(layout)
+    directory = write(layout)
     content = bytearray((directory / file).read_bytes())
     content[500] ^= 1
     (directory / file).write_bytes(content)
     parsed, original = [], io.BytesIO  # both parsers start from one
     monkeypatch.setattr(io, "BytesIO", lambda *given: parsed.extend(given) or original(*given))
     with pytest.raises(TrainerError, match=f"{file}: is not the official file: (sha256|md5) ") as caught:
-        load(directory, release)
+        load(directory)
     assert bytes(content) not in parsed
-    algorithm, expected = ("sha256", release.sha256) if layout == "archive" else ("md5", release.md5[file])
+    algorithm, expected = ("sha256", archive.SHA256) if layout == "archive" else ("md5", MD5[file])
     assert hashlib.new(algorithm, content).hexdigest() in caught.value.cause
     assert expected in caught.value.cause
 
@@ -112,7 +112,7 @@ BAD = {
     "archive of others": ("archive", spoil(ARCHIVE, b"hello"), ARCHIVE, "sha256"),
     "empty archive": ("archive", spoil(ARCHIVE, b""), ARCHIVE, "sha256"),
     "unreadable archive": ("archive", forbid(ARCHIVE), ARCHIVE, "Permission denied"),
-    "not official": ("py", lambda _: None, "data_batch_1", OFFICIAL.md5["data_batch_1"]),
+    "not official": ("py", spoil("data_batch_1", b"other"), "data_batch_1", "md5"),
     "missing batch": ("py", remove("data_batch_1"), "data_batch_1", "No such file"),
     "unreadable directory": ("py", forbid("."), "cifar-10-batches-py", "Permission denied"),
     "missing binary batch": ("bin", remove("test_batch.bin"), "test_batch.bin", "No such file"),
@@ -126,7 +126,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_file_is_refused_by_name(case: str, write: Callable, cli: Callable) -> None:
     layout, change, file, word = BAD[case]
-    directory, _ = write(layout)
+    directory = write(layout)
     change(directory)
     try:
         outcome = cli("train", "--data", directory, "--device", "cpu", "--mirror", "http://127.0.0.1:9", "--out", "run")
@@ -179,23 +179,28 @@ NOT_A_BATCH = {
 }
 
 
-def official(directory: Path, content: bytes) -> Release:
-    """Put `content` at data_batch_2's place; the Release whose digests vouch for it."""
-    (directory / "data_batch_2").write_bytes(content)
-    md5 = {name: hashlib.md5((directory / name).read_bytes(), usedforsecurity=False).hexdigest() for name in BATCHES}
-    return Release(OFFICIAL.url, "", md5)
+@pytest.fixture
+def put(publish: Callable, write: Callable) -> Callable[[bytes], Path]:
+    """`put(content)`: a directory of batch files, the second of which is this, and its digest vouches for it."""
+
+    def call(content: bytes) -> Path:
+        directory = write("py")
+        (directory / "data_batch_2").write_bytes(content)
+        publish(data_batch_2=content)
+        return directory
+
+    return call
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_pickle_that_names_what_runs_is_refused_and_runs_nothing(
-    case: str, write: Callable, batch_file: Callable
+    case: str, put: Callable, batch_file: Callable
 ) -> None:
-    directory, _ = write("py")
     content, name = HOSTILE[case]
     content = content or batch_file(bytes(3072), [1], b"cos\nsystem\nU\x09touch ran\x85R0")
-    release = official(directory, content)
+    directory = put(content)
     with pytest.raises(TrainerError, match=f"data_batch_2: .*it names ({name})"):
-        load(directory, release)
+        load(directory)
     assert not Path("ran").exists()
 
 
@@ -208,9 +213,8 @@ def test_these_pickles_would_run_it(case: str, batch_file: Callable) -> None:
 
 
 @pytest.mark.parametrize("case", NOT_A_BATCH)
-def test_pickle_of_something_else_is_refused_by_name(case: str, write: Callable) -> None:
-    directory, _ = write("py")
+def test_pickle_of_something_else_is_refused_by_name(case: str, put: Callable) -> None:
     content, words = NOT_A_BATCH[case]
     with pytest.raises(TrainerError, match="data_batch_2: ") as caught:
-        load(directory, official(directory, content))
+        load(put(content))
     assert any(word in caught.value.cause for word in words.split("|"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,23 +34,26 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     ],
     ids=lambda member: member.name,
 )
-def test_no_member_is_written_to_disk(member: tarfile.TarInfo, make_release: Callable, tmp_path: Path) -> None:
+def test_no_member_is_written_to_disk(member: tarfile.TarInfo, publish: Callable, tmp_path: Path) -> None:
     """Its digest matches, so it is opened: the batches are read, or refused by name, and no member becomes a file."""
-    release, content = make_release(member)
+    content = publish(member)
     path = tmp_path / "data" / ARCHIVE
     path.parent.mkdir()
     path.write_bytes(content)
     try:
-        load(path, release)
+        load(path)
     except TrainerError as error:
         assert str(path) in error.cause
     found = {file.name for file in tmp_path.rglob("*") if file.is_file()}
     assert {name for name in found if not name.endswith(".npz")} == {ARCHIVE}
 
 
-def test_archive_that_cannot_be_unpacked_is_named(make_release: Callable, tmp_path: Path) -> None:
-    release, content = make_release()
+def test_archive_that_cannot_be_unpacked_is_named(
+    publish: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = publish()
     path = tmp_path / ARCHIVE
     path.write_bytes(content[:-2000])
+    monkeypatch.setattr("cifar10.archive.SHA256", hashlib.sha256(content[:-2000]).hexdigest())
     with pytest.raises(TrainerError, match=f"{ARCHIVE}: is not a readable archive"):
-        load(path, replace(release, sha256=hashlib.sha256(content[:-2000]).hexdigest()))
+        load(path)

@@ -15,11 +15,11 @@ from cifar10.batches import (
     DEVIATION,
     MEAN,
     EpochOrder,
+    averaged,
     crop_and_flip,
     draw_epoch,
     move_to_device,
     rank_positions,
-    six_views,
     take_batch,
 )
 from cifar10.data import Split
@@ -83,11 +83,13 @@ def test_alternating_flips_mirror_every_image_in_every_other_epoch() -> None:
 
 def test_six_views_are_the_image_its_two_neighbours_and_their_mirrors(split: Split) -> None:
     images = torch.from_numpy(split.images[:3]).permute(0, 3, 1, 2).float()
-    views = six_views(images)
-    assert sum(weight for _, weight in views) == 1
-    assert torch.equal(views[0][0], images) and torch.equal(views[1][0], images.flip(3))
-    assert torch.equal(views[2][0][:, :, 1:, 1:], images[:, :, :-1, :-1])
-    assert torch.equal(views[4][0][:, :, :-1, :-1], images[:, :, 1:, 1:])
+    views: list[torch.Tensor] = []
+    mean = averaged(lambda view: views.append(view) or torch.full((1,), 2.0 ** len(views)), images, six_views=True)
+    assert torch.equal(views[0], images) and torch.equal(views[1], images.flip(3))
+    assert torch.equal(views[2][:, :, 1:, 1:], images[:, :, :-1, :-1])
+    assert torch.equal(views[4][:, :, :-1, :-1], images[:, :, 1:, 1:])
+    assert mean == (2 + 4) / 4 + (8 + 16 + 32 + 64) / 8
+    assert averaged(lambda view: view, images, six_views=False) is images
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -16,14 +16,13 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("PIL")
-import cifar10
 import numpy as np
 from cifar10.archive import ARCHIVE
 from cifar10.errors import TrainerError
 from cifar10.files import write_atomically
 from PIL import Image
 
-from tests.torch.cifar10.loading import load, save_images
+from tests.torch.cifar10.loading import environ, load, save_images
 
 READERS = {ARCHIVE: "read_archive", "cifar-10-batches-py": "read_batches", "photos": "read_images"}
 
@@ -35,18 +34,17 @@ def photos(arrays: dict[str, Any]) -> Path:
 
 
 @pytest.fixture
-def start(photos: Path, batch_files: dict[str, bytes], make_release: Callable) -> Callable[..., tuple[str, str]]:
+def start(photos: Path, batch_files: dict[str, bytes], publish: Callable) -> Callable[..., tuple[str, str]]:
     """`start(path)`: the data's fingerprint, and the last line said: "images from ..." or "images kept ..."."""
-    release, content = make_release()
-    Path(ARCHIVE).write_bytes(content)
+    Path(ARCHIVE).write_bytes(publish())
     Path("cifar-10-batches-py").mkdir()
     for name, batch in batch_files.items():
         Path("cifar-10-batches-py", name).write_bytes(batch)
 
     def call(path: str | Path = photos) -> tuple[str, str]:
         said: list[str] = []
-        data = load(Path(path), release, said)
-        return data.fingerprint(), said[-1]
+        data = load(Path(path), said)
+        return data.fingerprint, said[-1]
 
     return call
 
@@ -201,12 +199,10 @@ def test_processes_that_start_at_once_all_get_the_data(photos: Path, start: Call
     """Real processes, beside one that removes the copy all the time."""
     program = (
         "import sys; from pathlib import Path; from tests.torch.cifar10.loading import load\n"
-        "print(*{load(Path('photos')).fingerprint() for _ in range(5)})"
+        "print(*{load(Path('photos')).fingerprint for _ in range(5)})"
     )
-    paths = (Path(cifar10.__file__).parents[1], Path(__file__).parents[3])
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, "-c", program]
-    runs = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    runs = [subprocess.Popen(command, env=environ(), stdout=subprocess.PIPE, text=True) for _ in range(3)]
     while any(run.poll() is None for run in runs):
         for cache in caches():
             cache.unlink(missing_ok=True)

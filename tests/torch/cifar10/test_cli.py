@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
-import cifar10
-from cifar10.report import Display, clock
+from cifar10.report import bar, clock, say
+
+from tests.torch.cifar10.loading import environ
 
 
 @pytest.fixture
@@ -146,14 +147,13 @@ def test_out_that_cannot_be_made(trained: Callable, cli: Callable, npz: Path) ->
 
 def test_help_comes_without_torch_and_results_alone_on_stdout(npz: Path) -> None:
     """Real processes: `--help` does not import torch; a run's stdout holds one line."""
-    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     program = "from cifar10.cli import main\ntry: main(['train', '--help'])\nfinally: assert 'torch' not in sys.modules"
     program = f"import sys\n{program}"
-    asked = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
+    asked = subprocess.run([sys.executable, "-c", program], env=environ(), capture_output=True, text=True)
     assert "--resume" in asked.stdout
     assert asked.stderr == ""
     command = [sys.executable, "-m", "cifar10", "train", "--data", npz, "--epochs", "2", "--device", "cpu"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environ(), capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["epochs"] == 2
     assert done.stderr.splitlines()[0].startswith("device: CPU")
     assert [line.split()[:2] for line in done.stderr.splitlines()[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
@@ -191,19 +191,23 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_bar_on_a_terminal_and_lines_on_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stream", "rank"), [(Terminal(), "0"), (io.StringIO(), "0"), (io.StringIO(), "1")])
+def test_bar_on_a_terminal_and_lines_on_a_pipe(stream: io.StringIO, rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rich")
     monkeypatch.setattr("cifar10.report.PIPE_INTERVAL", 0.0)
+    monkeypatch.setattr("cifar10.report.time.monotonic", itertools.count(100.0, 10.0).__next__)  # ten seconds a call
     monkeypatch.setenv("TERM", "xterm")
-    terminal, pipe, other = Terminal(), io.StringIO(), io.StringIO()
-    for display in (Display(terminal), Display(pipe), Display(other, enabled=False)):
-        with display.bar("epoch 1/2", 200) as bar:
-            bar.update(50, "accuracy 61.00%  3,000 images/s  0:07 left")
-        display.say("done")
-    assert "\x1b[" in terminal.getvalue()
-    assert "accuracy 61.00%  3,000 images/s  0:07 left" in terminal.getvalue()
-    assert pipe.getvalue() == "epoch 1/2  25 %  accuracy 61.00%  3,000 images/s  0:07 left\ndone\n"
-    assert other.getvalue() == ""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with bar("epoch 1/2", 200, "images", 40) as update:
+        update(50, "accuracy 61.00%  ")
+    say("done")
+    text = "accuracy 61.00%  50 of 200 images  1 images/s  2:30 left"
+    if isinstance(stream, Terminal):
+        assert "\x1b[" in stream.getvalue() and text.partition(" 1 ")[0] in stream.getvalue()
+    else:
+        assert stream.getvalue() == (f"epoch 1/2  25 %  {text}\ndone\n" if rank == "0" else "")
 
 
 def test_clock() -> None:

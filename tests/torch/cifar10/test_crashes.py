@@ -19,7 +19,6 @@ import pytest
 torch = pytest.importorskip("torch")
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import files
-from cifar10.checkpoint import load_checkpoint
 
 from tests.torch.cifar10.runs import assert_same_run, curve
 from tests.waiting import wait_until
@@ -55,7 +54,7 @@ def test_disk_full_keeps_the_previous_checkpoint(train: Callable) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     outcome.assert_failed(1, "cannot write the checkpoint", "previous one is kept", "--resume auto")
     assert not list(Path("run").glob(".*.tmp"))
-    assert load_checkpoint(Path("run")).position.epoch == 1
+    assert checkpoint_module.load(Path("run")).position.epoch == 1
     assert train("run", 2, "--resume", "auto").code == 0
     assert_same_run("whole", "run")
 
@@ -74,13 +73,13 @@ def test_crash_at_any_write_keeps_a_whole_checkpoint(
         renames.append(target.name)
         return original(self, target)
 
-    original_manifest = "cifar10.train.write_manifest"
+    original_manifest = "cifar10.checkpoint.write_manifest"
     with monkeypatch.context() as patch:
         patch.setattr(original_manifest, lambda *_: None)
         patch.setattr(files.Path, "replace", crashing)
         with pytest.raises(SystemExit):
             train("run", 2, "--resume", "auto")
-    assert load_checkpoint(Path("run")).position.epoch == 1
+    assert checkpoint_module.load(Path("run")).position.epoch == 1
     assert train("run", 2, "--resume", "auto").code == 0
     assert len(list(Path("run").glob("checkpoint-*.safetensors"))) == 1
     assert len(curve("run")) == 2
@@ -115,7 +114,7 @@ def test_fifty_kills_lose_no_more_than_the_running_epoch(train: Callable) -> Non
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             told = [int(line.split()[1].split("/")[0]) for line in (line, *lines) if line.startswith("epoch")]
-        checkpoint = load_checkpoint(Path("run"))
+        checkpoint = checkpoint_module.load(Path("run"))
         done = checkpoint.position.epoch if checkpoint else 0
         assert done >= max(told) - 1 and done >= epochs[-1]
         epochs.append(done)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
-import cifar10
 from cifar10 import launch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from tests.torch.cifar10.loading import environ
 from tests.waiting import DEADLINE_SECONDS
 
 # The stated tolerances: the ranks add the same numbers in another order, and Adam amplifies the last bits; fast's batch
@@ -27,10 +27,9 @@ TOLERANCE = {"simple": 0.01, "fast": 0.05}
 
 
 def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "cifar10", "train", "--no-plots", "--device", "cpu", *map(str, arguments)]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    return subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 def losses(out: str) -> list[float]:
@@ -56,16 +55,15 @@ def test_two_ranks_give_the_curve_of_one(model: str, cli: Callable, npz: Path) -
 
 
 GRADIENT_PROGRAM = """
-import os, sys, torch
+import sys, torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import synthetic
 from cifar10.device import Process
 from cifar10.distributed import process_group, ranks_from_environment
-from cifar10.learner import build_learner
-from cifar10.loop import train_share
+from cifar10.loop import build_learner, train_step
 from cifar10.settings import Recipe
 
-cpu, ranks = torch.device("cpu"), ranks_from_environment(os.environ)
+cpu, ranks = torch.device("cpu"), ranks_from_environment()
 data = move_to_device(synthetic(8, 1).train, cpu)
 with process_group(ranks, cpu):
     recipe = Recipe("simple", 1, 4, 1e-3)
@@ -73,8 +71,8 @@ with process_group(ranks, cpu):
     learner.micro_batch = int(sys.argv[2])
     learner.optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
     for start, stop in ((0, 4), (4, 7), (7, 8)):
-        train_share(learner, data, draw_epoch(8, recipe, 0, cpu), start, stop)
-if ranks.lead:
+        train_step(learner, data, draw_epoch(8, recipe, 0, cpu), start, stop)
+if ranks.rank == 0:
     torch.save(learner.network.state_dict(), sys.argv[1])
 """
 
@@ -84,11 +82,10 @@ def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path, mi
     """Steps on 4, 3 and 1 images: equal shares, unequal shares, a rank without one. Adam would hide a wrong scale."""
     program = tmp_path / "program.py"
     program.write_text(GRADIENT_PROGRAM)
-    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([sys.executable, program, "one.pt", "4"], env=environ, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run([sys.executable, program, "one.pt", "4"], env=environ(), check=True, timeout=DEADLINE_SECONDS)
     subprocess.run(
-        [sys.executable, *ranks, program, "two.pt", micro_batch], env=environ, check=True, timeout=DEADLINE_SECONDS
+        [sys.executable, *ranks, program, "two.pt", micro_batch], env=environ(), check=True, timeout=DEADLINE_SECONDS
     )
     one, two = (torch.load(name, weights_only=True) for name in ("one.pt", "two.pt"))
     for name in one:
@@ -97,9 +94,8 @@ def test_gradients_of_unequal_shares_are_those_of_one_process(tmp_path: Path, mi
 
 def launched(*arguments: str | Path) -> subprocess.Popen[str]:
     """As `launcher train` starts several ranks."""
-    environ = os.environ | {"PYTHONPATH": str(Path(cifar10.__file__).parents[1])}
     command = [sys.executable, "-m", "cifar10.launch", "2", "train", "--device", "cpu", *map(str, arguments)]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +139,7 @@ def test_a_rank_that_lost_contact_does_not_hide_the_one_that_failed(
     def run(_: object) -> None:
         raise ChildFailedError("cifar10", ended)
 
-    monkeypatch.setattr("torch.distributed.run.run", run)
+    monkeypatch.setattr(launch.torchrun, "run", run)
     monkeypatch.setattr("logging.disable", lambda _: None)
     assert launch.main(["2", "train"]) == code
     assert said in capsys.readouterr().err

@@ -14,10 +14,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import numpy as np
-from cifar10.checkpoint import trained_learner
+from cifar10.checkpoint import find, trained_learner
 from cifar10.device import Process
-from cifar10.export import export
-from cifar10.inference import classify, find_checkpoint
+from cifar10.inference import classify, export
 from cifar10.settings import CLASSES, MODELS, Settings
 from cifar10.train import train
 
@@ -47,7 +46,7 @@ def trained(request: pytest.FixtureRequest, npz: Path, tmp_path_factory: pytest.
 @pytest.fixture
 def expected(trained: Settings, arrays: dict[str, Any]) -> Any:
     """What `predict` says of the first seven test images."""
-    checkpoint = find_checkpoint(trained)
+    checkpoint = find(trained)
     learner = trained_learner(checkpoint, Process(torch.device("cpu")))
     probabilities = classify(learner, arrays["x_test"][:7], checkpoint.recipe.six_views)
     assert probabilities.std(0).max() > 1e-3  # else any answer would do
@@ -91,7 +90,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_the_older_file(
     (tmp_path / "it.pt2").write_bytes(b"older")
     cli("export", "it.bin").assert_failed(2, "it.bin", "*.pt2 or *.onnx")
     cli("export", "it.pt2").assert_failed(2, "there is no run in ./runs", "train first")
-    monkeypatch.setattr("cifar10.export.find_spec", lambda _name: None)
+    monkeypatch.setattr("cifar10.inference.find_spec", lambda _name: None)
     cli("export", "it.onnx").assert_failed(2, "*.onnx needs onnx and onnxscript", "pip install onnx onnxscript")
     assert (tmp_path / "it.pt2").read_bytes() == b"older"
 
@@ -105,7 +104,7 @@ def test_a_full_disk_leaves_the_older_file(
         raise OSError(28, "No space left on device")
 
     (tmp_path / "it.pt2").write_bytes(b"older")
-    monkeypatch.setattr("cifar10.export.serialise", lambda *_: b"content")
+    monkeypatch.setattr("cifar10.inference.serialise", lambda *_: b"content")
     monkeypatch.setattr("cifar10.files.os.fsync", full)
     cli("export", "it.pt2", "--out", trained.out).assert_failed(1, "cannot write it.pt2: No space left", "free space")
     assert (tmp_path / "it.pt2").read_bytes() == b"older"

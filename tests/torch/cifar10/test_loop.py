@@ -13,8 +13,7 @@ from cifar10.batches import Resident, draw_epoch, move_to_device, take_batch
 from cifar10.data import Split
 from cifar10.device import Process
 from cifar10.distributed import Ranks
-from cifar10.learner import Learner, build_learner
-from cifar10.loop import EpochState, evaluate, train_epoch
+from cifar10.loop import Learner, Position, build_learner, evaluate, train_epoch
 from cifar10.models import build_model
 from cifar10.settings import MODELS, RECIPES, Recipe
 from torch import nn
@@ -54,7 +53,7 @@ class Reference(nn.Module):
         return self.linear(x.flatten(1))
 
 
-def never(_steps: int) -> bool:
+def never() -> bool:
     return False
 
 
@@ -72,8 +71,8 @@ def test_an_epoch_equals_plain_pytorch(train_data: Resident) -> None:
         loss.backward()
         optimizer.step()
         total += loss.item() * len(labels)
-    state = EpochState()
-    assert train_epoch(mine, train_data, 0, order, state, never)
+    state = Position()
+    assert train_epoch(mine, train_data, state, never)
     assert state.loss_sum == pytest.approx(total, rel=1e-4)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(mine.network.state_dict()[name].contiguous(), value, atol=2e-4, rtol=0)
@@ -87,8 +86,8 @@ def test_every_precision_learns(precision: torch.dtype, train_data: Resident) ->
     assert it.scaler.is_enabled() == (precision == torch.float16)
     losses = []
     for epoch in range(20):
-        state = EpochState()
-        train_epoch(it, data, epoch, draw_epoch(32, RECIPE, epoch, CPU), state, never)
+        state = Position(epoch)
+        train_epoch(it, data, state, never)
         losses.append(state.loss_sum / 32)
     assert losses[-1] < losses[0] / 2
     assert it.network.conv1.weight.dtype == torch.float32
@@ -128,10 +127,9 @@ def test_no_step_waits_for_the_device(train_data: Resident, monkeypatch: pytest.
         original = getattr(torch.Tensor, name)
         counted = lambda self, *a, original=original, name=name: reads.append(name) or original(self, *a)  # noqa: E731
         monkeypatch.setattr(torch.Tensor, name, counted)
-    order = draw_epoch(513, AUGMENTED, 0, CPU)
-    it = learner()
+    it = learner(recipe=AUGMENTED)
     reads.clear()
-    train_epoch(it, train_data, 0, order, EpochState(), never)
+    train_epoch(it, train_data, Position(), never)
     assert reads == ["__float__"]
 
 

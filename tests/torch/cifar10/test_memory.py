@@ -8,19 +8,19 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 from cifar10 import loop, memory
-from cifar10.batches import Resident, draw_epoch, move_to_device
+from cifar10.batches import Resident, move_to_device
 from cifar10.data import Split
 from cifar10.device import Process
 from cifar10.distributed import Ranks
 from cifar10.errors import TrainerError
-from cifar10.learner import Learner, build_learner
-from cifar10.limits import available_memory
+from cifar10.loop import Learner, build_learner
 from cifar10.settings import Recipe
 
 CPU = torch.device("cpu")
@@ -78,13 +78,13 @@ def test_on_several_ranks_nobody_waits_for_the_one_without_memory() -> None:
     it = learner()
     it.process = Process(CPU, ranks=Ranks(0, 2))
     with pytest.raises(TrainerError, match="out of memory with 64 images"):
-        memory.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
+        loop.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
 
 
 @pytest.mark.parametrize("model", ["simple", "fast"])
 def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(model: str, data: Resident) -> None:
     it = learner(model=model, widths=(32, 128, 128), batch_size=256)
-    need = memory.step_bytes(it, data) * 256
+    need = it.network.step_bytes * 256
     with torch.profiler.profile(profile_memory=True) as profile:
         memory.rehearse(it, data, 256)
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -95,12 +95,12 @@ def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(model: str,
 
 def test_a_cpu_computes_no_more_at_once_than_its_memory_allows(data: Resident, monkeypatch: pytest.MonkeyPatch) -> None:
     it = learner(batch_size=512)
-    need = memory.step_bytes(it, data)
+    need = it.network.step_bytes
     monkeypatch.setattr(memory, "available_memory", lambda: int(need * 100 / memory.USABLE))
     memory.prepare_step(it, data)
     assert it.micro_batch == 64
-    state = loop.EpochState()
-    assert loop.train_epoch(it, data, 0, draw_epoch(513, it.recipe, 0, CPU), state, lambda _: False)
+    state = loop.Position()
+    assert loop.train_epoch(it, data, state, lambda: False)
     assert state.step == 2
 
 
@@ -134,44 +134,23 @@ def test_find_batch_says_that_not_even_the_smallest_fits(
     cli("train", "--data", npz, "--device", "cpu", "--find-batch").assert_failed(1, "no memory for 32 images")
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
-MACHINE = {"proc/meminfo": f"MemTotal: {64 << 20} kB\nMemAvailable: {8 << 20} kB\n"}
-GROUP = {"proc/self/cgroup": "0::/a/b\n"}
-
-
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        (MACHINE, 8 * GIB),
-        (MACHINE | GROUP | {"sys/fs/cgroup/a/memory.max": "max"}, 8 * GIB),
-        (
-            MACHINE
-            | GROUP
-            | {
-                "sys/fs/cgroup/a/memory.max": str(3 * GIB),
-                "sys/fs/cgroup/a/memory.current": str(2 * GIB),
-                "sys/fs/cgroup/a/memory.stat": f"anon 5\ninactive_file {GIB}\n",
-            },
-            2 * GIB,
-        ),
-        (MACHINE | {"sys/fs/cgroup/memory.max": str(GIB), "sys/fs/cgroup/memory.current": str(2 * GIB)}, 0),
-        (
-            MACHINE
-            | {
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": str(4 * GIB),
-                "sys/fs/cgroup/memory/memory.usage_in_bytes": str(GIB),
-            },
-            3 * GIB,
-        ),
+        ({}, 8),
+        ({"memory.max": "max"}, 8),
+        ({"memory.max": 3, "memory.current": 2, "memory.stat": "anon 5\ninactive_file {GIB}\nactive_file 7\n"}, 2),
+        ({"memory.max": 1, "memory.current": 2}, 0),
+        ({"memory.max": 16, "memory.current": 2}, 8),
+        ({"memory/memory.limit_in_bytes": 4, "memory/memory.usage_in_bytes": 1}, 3),
     ],
 )
-def test_the_least_of_what_machine_and_control_groups_have_left_is_available(
-    files: dict[str, str], expected: int, tmp_path: Path
+def test_the_least_of_what_machine_and_container_have_left_is_available(
+    files: dict[str, Any], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert available_memory(write(tmp_path, files)) == expected
+    """Numbers are GiB. The machine's memory and the control group's files are simulated."""
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GIB))
+    for name, value in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(value.format(GIB=GIB) if isinstance(value, str) else str(value * GIB))
+    assert memory.available_memory(tmp_path) == expected * GIB

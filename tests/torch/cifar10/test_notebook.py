@@ -45,7 +45,7 @@ def test_it_is_shipped_valid_and_without_outputs(notebook: Any) -> None:
 def test_it_trains_and_draws_from_the_first_cell_to_the_last(notebook: Any, npz: Path, tmp_path: Path) -> None:
     (tmp_path / "cifar10.npz").symlink_to(npz)
     printed = run(notebook, tmp_path)
-    assert printed["device"].startswith("device: CPU, because no NVIDIA GPU or driver is here")
+    assert printed["device"].startswith("device: CPU, because no NVIDIA card was found")
     assert "CIFAR-10: 513 to train on, 201 to test with (npz cifar10.npz)" in printed["data"]
     drawn = [cell.id for cell in notebook.cells if "image/png" in kinds(cell)]
     assert drawn == ["pictures", "train", "predict", "confusions"]

@@ -13,9 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import loop
-from cifar10.checkpoint import load_checkpoint
 from cifar10.device import Process
-from cifar10.learner import build_learner
+from cifar10.loop import build_learner
 from cifar10.settings import Recipe
 
 from tests.torch.cifar10.runs import assert_same_run, curve, tensors
@@ -56,7 +55,7 @@ def test_signal_saves_and_the_resumed_run_is_bit_equal(
 
 
 def test_signal_while_the_data_is_loaded(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cifar10.sources.read_npz", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("cifar10.sources.read_npz", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     train("run", 1).assert_failed(143, "SIGTERM", "start the same command again")
     assert not Path("run").exists()
 
@@ -108,7 +107,7 @@ def test_random_state_is_restored(tmp_path: Path) -> None:
     recipe, cpu = Recipe("simple", 1, 64, 1e-3), torch.device("cpu")
     learners = [build_learner(recipe, Process(cpu)) for _ in range(2)]
     torch.rand(5)
-    checkpoint_module.save_checkpoint(tmp_path, learners[0], checkpoint_module.Position(), "")
+    checkpoint_module.save(tmp_path, learners[0], checkpoint_module.Position(), "")
     expected = torch.rand(5)
-    checkpoint_module.restore(load_checkpoint(tmp_path), learners[1])
+    checkpoint_module.restore(checkpoint_module.load(tmp_path), learners[1])
     assert torch.equal(torch.rand(5), expected)
