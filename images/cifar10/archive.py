@@ -19,7 +19,7 @@ import numpy as np
 
 from cifar10.data import BadDataError, Split, Splits, checked_split, readable
 from cifar10.errors import TrainerError
-from cifar10.report import bar
+from cifar10.report import Bar
 
 # https://www.cs.toronto.edu/~kriz/cifar.html; the md5 of each file as torchvision.datasets.CIFAR10 lists them.
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -55,10 +55,7 @@ def read_archive(path: Path) -> Splits:
 
 
 def read_batches(paths: Sequence[Path]) -> Splits:
-    """Load torchvision's data_batch_1..5 and test_batch, or data_batch_1.bin..5 and test_batch.bin, in this order.
-
-    The md5 of torchvision's files must match before they are parsed; for the binary version no digests are known.
-    """
+    """The six files of torchvision's layout, whose md5 must match, or of the binary one, which has no known digests."""
     contents = (path.read_bytes() if path.suffix else _verified(path, "md5", MD5[path.name]) for path in paths)
     return _joined(map(_parse, paths, contents))
 
@@ -136,7 +133,7 @@ def archive_url(mirror: str | None) -> str:
 
 def _fetch(url: str, part: Path) -> None:
     """Continue `part` to its size; a cut connection is taken up again while each attempt brings something."""
-    failures, cause = 0, ""
+    failures, cause, units = 0, "", {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
     while (before := part.stat().st_size) < SIZE and failures < ATTEMPTS_WITHOUT_PROGRESS:
         time.sleep(failures)
         request = urllib.request.Request(url, headers={"Range": f"bytes={before}-"} if before else {})  # noqa: S310
@@ -144,10 +141,9 @@ def _fetch(url: str, part: Path) -> None:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response, part.open("ab") as file:  # noqa: S310
                 if response.status != 206:  # a server that ignores Range sends the whole file
                     before = file.truncate(0)
-                with bar("download", SIZE / MIB, "MiB", before / MIB) as update:
+                with Bar(desc="download", total=SIZE, initial=before, **units) as bar:
                     while file.tell() < SIZE and (chunk := response.read1(MIB // 4)):
-                        file.write(chunk)
-                        update(file.tell() / MIB)
+                        bar.update(file.write(chunk))
             cause = f"the connection was cut at {part.stat().st_size} of {SIZE} bytes"
         except urllib.error.HTTPError as error:
             raise TrainerError(f"{url}: the server answers {error.code} {error.reason}", OTHER_SOURCE) from error

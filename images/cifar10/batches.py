@@ -32,10 +32,7 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class EpochOrder:
-    """One epoch's permutation (N,) and, when augmenting, each position's shift (N, 2) in pixels and flip (N,).
-
-    The images are reduced to `side` pixels.
-    """
+    """One epoch's permutation (N,); each position's shift (N, 2) in pixels and flip (N,), if any; its images' side."""
 
     rows: Tensor
     shifts: Tensor | None = None
@@ -84,10 +81,7 @@ def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Ten
 
 
 def rank_positions(start: int, stop: int, ranks: Ranks, most: int) -> list[slice]:
-    """This rank's share of the global batch at positions start..stop, in pieces of `most` images and a smaller last.
-
-    The ranks' shares differ by at most one image.
-    """
+    """This rank's share of the global batch at start..stop, equal but for one image, in pieces of `most` or fewer."""
     stride = most * ranks.size
     return [slice(first, min(first + stride, stop), ranks.size) for first in range(start + ranks.rank, stop, stride)]
 

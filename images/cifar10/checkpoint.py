@@ -20,10 +20,11 @@ from torch import Tensor
 
 from cifar10.device import Process, device_name
 from cifar10.errors import TrainerError, UsageError
-from cifar10.files import text_of, write_atomically
+from cifar10.files import write_atomically
 from cifar10.loop import Learner, Position, build_learner
 from cifar10.settings import MODELS, Recipe, Settings
 from envcheck.collect import system_root
+from envcheck.probes.paths import read_text
 
 SCHEMA_VERSION = 3
 INDEX, RUNS = "checkpoint.json", Path("runs")
@@ -55,7 +56,7 @@ class Checkpoint:
 
 
 def save(directory: Path, learner: Learner, position: Position, data: str) -> Path:
-    """Write a checkpoint into `directory` and return the path of its checkpoint.json; `data` is a fingerprint.
+    """Write a checkpoint into `directory`; returns the path of its checkpoint.json. `data` is a fingerprint.
 
     Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
     """
@@ -187,8 +188,8 @@ def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
 
 def write_manifest(directory: Path, settings: Settings, device: torch.device, facts: dict[str, Any]) -> None:
     """Replace run.json: arguments, versions, device; `facts` adds what only this run knows (data, ranks, precision)."""
-    request = text_of(system_root() / "run/gpu-launcher/request.json")  # as the launcher wrote it
-    driver = text_of(Path("/proc/driver/nvidia/version")).partition("\n")[0]
+    request = read_text(system_root(), "/run/gpu-launcher/request.json")  # as the launcher wrote it
+    driver = (read_text(system_root(), "/proc/driver/nvidia/version") or "").partition("\n")[0]
     versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
     versions |= {"cudnn": torch.backends.cudnn.version(), "driver": driver or None}
     versions |= {"numpy": numpy.__version__, "safetensors": safetensors.__version__}

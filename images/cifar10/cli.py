@@ -13,7 +13,6 @@ from cifar10.errors import TrainerError, UsageError, signals_handled_by, stop
 from cifar10.settings import MODELS, Settings
 
 DATA_VOLUME = Path("/data")
-AUTO = ("auto", "on", "off")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,26 +26,24 @@ def build_parser() -> Parser:
     """The whole command line. What is not given is left out, for Settings to say."""
     parser = Parser(prog="python -m cifar10", description="Train and use a CIFAR-10 classifier.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    adders = []
-    for name, what in (
-        ("train", "Train a model and evaluate it after every epoch."),
-        ("eval", "Evaluate a checkpoint on the test images."),
-        ("predict", "Classify image files with a checkpoint."),
-        ("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images."),
-    ):
+
+    def command(name: str, what: str) -> Callable[..., Any]:
         options = {"allow_abbrev": False, "argument_default": argparse.SUPPRESS}
         add = commands.add_parser(name, help=what, description=what, **options).add_argument
         add("--model", choices=MODELS, help="default: simple to train, and to use whatever the run has")
         add("--out", type=Path, metavar="DIR", help="the run's directory (default: one in ./runs)")
         add("--device", choices=("auto", "cpu", "cuda"))
         add("--precision", choices=("auto", "bfloat16", "float16", "float32"))
-        adders.append(add)
-    train, evaluate, predict, export = adders
-    for add in (train, evaluate):
-        _add_data(add)
+        return add
+
+    train = command("train", "Train a model and evaluate it after every epoch.")
+    _add_data(train)
     _add_training(train)
-    predict("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
-    export("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
+    _add_data(command("eval", "Evaluate a checkpoint on the test images."))
+    add = command("predict", "Classify image files with a checkpoint.")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    add = command("export", "Write a checkpoint as one file that needs no trainer to classify uint8 images.")
+    add("file", type=Path, metavar="FILE", help="NAME.pt2 (torch.export) or NAME.onnx")
     return parser
 
 
@@ -67,7 +64,8 @@ def _add_training(add: Callable[..., Any]) -> None:
     add("--learning-rate", type=rate, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
     add("--seed", type=_number(int, 0, 2**31 - 1), metavar="N")
     add("--augment", action="store_true", help="for simple: random shifts of up to 4 pixels and mirror images")
-    add("--compile", nargs="?", const="on", choices=AUTO, help="torch.compile (default: auto, in long runs)")
+    choices = ("auto", "on", "off")
+    add("--compile", nargs="?", const="on", choices=choices, help="torch.compile (default: auto, in long runs)")
     add("--deterministic", action="store_true", help="bit-equal runs on a GPU too, at some cost")
     add("--resume", choices=("auto",), help="continue from the last checkpoint in --out, if there is one")
     add("--repeat", type=count, metavar="N", help="N runs with N seeds; says mean and deviation")
@@ -93,18 +91,20 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Run the command; its result object, or None on a rank that does not report."""
-    settings = settings_from(arguments)
-    if arguments.command != "train":
-        from cifar10 import inference
+    from cifar10 import inference, memory, train
 
-        if arguments.command == "eval":
-            return inference.evaluate_command(settings)
-        use, what = (inference.predict, "images") if arguments.command == "predict" else (inference.export, "file")
-        return use(settings, getattr(arguments, what))
-    from cifar10.memory import find_batch
-    from cifar10.train import repeat, train
-
-    return (find_batch if settings.find_batch else repeat if settings.repeat > 1 else train)(settings)
+    settings, alone = settings_from(arguments), os.environ.get("WORLD_SIZE", "1") == "1"
+    if not alone and (arguments.command != "train" or settings.find_batch):
+        raise UsageError("only training uses several processes", "start this without torchrun")
+    if arguments.command == "eval":
+        return inference.evaluate_command(settings)
+    if arguments.command == "predict":
+        return inference.predict(settings, arguments.images)
+    if arguments.command == "export":
+        return inference.export(settings, arguments.file)
+    if settings.find_batch:
+        return memory.find_batch(settings)
+    return train.repeat(settings) if settings.repeat > 1 else train.train(settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -77,18 +77,15 @@ def checked_split(images: NDArray[np.generic], labels: NDArray[np.generic], path
 
 
 def read_npz(path: Path, key: str = "") -> Splits:
-    """Load x_train, y_train, x_test, y_test of one .npz file, which must hold `key` too where one is given.
-
-    Raises BadDataError naming the file; pickled objects in it are refused.
-    """
+    """The NPZ_KEYS of an .npz file, which must hold `key` too where one is given; BadDataError names the file."""
     with readable(path, ".npz file"), path.open("rb") as file:
-        arrays = np.lib.npyio.NpzFile(file, allow_pickle=False)
+        arrays = np.lib.npyio.NpzFile(file, allow_pickle=False)  # no pickled objects
         if not set(NPZ_KEYS) <= set(arrays):
             raise BadDataError(path, f"needs the arrays {', '.join(NPZ_KEYS)}, but has {', '.join(arrays) or 'none'}")
         if key and str(arrays["key"]) != key:
             raise BadDataError(path, "was made of other files")
-        train = checked_split(arrays["x_train"], arrays["y_train"], path, "train")
-        return train, checked_split(arrays["x_test"], arrays["y_test"], path, "test")
+        x_train, y_train, x_test, y_test = (arrays[name] for name in NPZ_KEYS)
+        return checked_split(x_train, y_train, path, "train"), checked_split(x_test, y_test, path, "test")
 
 
 def synthetic(train_count: int = 10_000, test_count: int = 2_000) -> Dataset:

@@ -14,13 +14,13 @@ import torch
 
 from cifar10.distributed import Ranks, ranks_from_environment
 from cifar10.errors import DeviceError, UsageError
-from cifar10.files import text_of
 from cifar10.report import say
 from envcheck.collect import system_root
 from envcheck.facts import Container, Facts
 from envcheck.presence import Presence, presence
 from envcheck.probes.container import probe_request
 from envcheck.probes.hardware import scan_hardware
+from envcheck.probes.paths import read_text
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 ENVCHECK = "run `envcheck` for the cause and its fix, or pass --device cpu to train on the CPU"
@@ -48,7 +48,8 @@ def start(asked: str, precision: str = "auto", deterministic: bool = False) -> P
     ranks, root = ranks_from_environment(), system_root()
     request = probe_request(root)
     facts = Facts(container=Container(request=request), hardware=scan_hardware(root, request))
-    kind, reason = choose_device(asked, cuda_problem(), presence(facts))
+    problem = None if asked == "cpu" else cuda_problem(ranks.local)
+    kind, reason = choose_device(asked, problem, presence(facts))
     device = torch.device(kind, ranks.local) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
         if ranks.local >= (count := torch.cuda.device_count()):
@@ -83,14 +84,15 @@ def choose_device(asked: str, problem: str | None, here: Presence) -> tuple[str,
     return "cpu", f"CPU, because {here.reason} ({problem})"
 
 
-def cuda_problem() -> str | None:
-    """None when a kernel ran on the GPU, else torch's own reason in one line."""
+def cuda_problem(index: int = 0) -> str | None:
+    """None when a kernel ran on that GPU, or the first where there is none, else torch's own reason in one line."""
     if torch.version.cuda is None:
         return "this build of torch has no CUDA"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # is_available() warns with the text that init() raises
-            torch.zeros(1, device="cuda").add_(1).item()
+            device = torch.device("cuda", index if index < torch.cuda.device_count() else 0)
+            torch.zeros(1, device=device).add_(1).item()
     except (RuntimeError, AssertionError) as error:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         note = "" if hidden is None else f" (CUDA_VISIBLE_DEVICES={hidden!r})"
@@ -100,10 +102,7 @@ def cuda_problem() -> str | None:
 
 
 def choose_precision(asked: str, device: torch.device) -> torch.dtype:
-    """The autocast type: bfloat16 where the hardware has it, else float16 on tensor cores, else float32.
-
-    Raises UsageError for float16 on a CPU: it would be slower, and needs loss scaling.
-    """
+    """The fastest autocast type that the hardware multiplies. Raises UsageError for float16 on a CPU."""
     if asked == "auto" and device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)  # 8.0 is Ampere, 7.0 Volta
         return torch.bfloat16 if capability >= (8, 0) else torch.float16 if capability >= (7, 0) else torch.float32
@@ -112,7 +111,7 @@ def choose_precision(asked: str, device: torch.device) -> torch.dtype:
         # a torch that lacks them costs speed, not correctness.
         names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else torch.float32
-    if asked == "float16" and device.type == "cpu":
+    if asked == "float16" and device.type == "cpu":  # it would be slower, and needs loss scaling
         raise UsageError("--precision float16 is for CUDA only", "use --precision bfloat16 or float32 on a CPU")
     return getattr(torch, asked)
 
@@ -147,5 +146,5 @@ def device_name(device: torch.device) -> str:
     """The GPU's name, or the CPU's model name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    found = re.search(r"model name\s*: (.*)", text_of(Path("/proc/cpuinfo")))
+    found = re.search(r"model name\s*: (.*)", read_text(Path("/"), "/proc/cpuinfo") or "")
     return found[1] if found else "CPU"

@@ -1,15 +1,7 @@
-"""Small files: read where they are there, and written so that they are whole or absent, whatever ends the process."""
+"""Files written so that they are whole or absent, whatever ends the process."""
 
 import os
 from pathlib import Path
-
-
-def text_of(path: Path) -> str:
-    """The file's text without blanks around it, "" where it cannot be read."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar10.data import BadDataError, Bytes, Split, Splits, readable
-from cifar10.report import bar, say
+from cifar10.report import Bar, say
 from cifar10.settings import CLASSES
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
@@ -40,10 +40,8 @@ def read_images(train: Labelled, test: Labelled) -> Splits:
     """Load these images, reduced to 32x32. Raises BadDataError naming the file that cannot be."""
     files, count = train + test, len(train)
     images, labels = np.empty((len(files), 32, 32, 3), np.uint8), np.array([label for _, label in files], np.uint8)
-    with bar("reading", len(files), "images") as update:
-        for place, (file, _) in enumerate(files):
-            images[place] = read_image(Path(file))
-            update(place + 1)
+    for place, (file, _) in enumerate(Bar(iterable=files, desc="reading", unit=" images")):
+        images[place] = read_image(Path(file))
     return Split(images[:count], labels[:count]), Split(images[count:], labels[count:])
 
 

@@ -40,10 +40,7 @@ def evaluate_command(settings: Settings) -> dict[str, Any]:
 
 
 def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
-    """Classify image files with the checkpoint in --out (default: the newest in ./runs).
-
-    The result's `predictions` hold one object a file: label, probability (0..1) and the probability of every class.
-    """
+    """Classify image files; `predictions` hold each one's label, its probability (0..1) and that of every class."""
     pixels, checkpoint = np.stack([read_image(path) for path in paths]), find(settings)
     process = start(settings.device, settings.precision)
     probabilities = classify(trained_learner(checkpoint, process), pixels, checkpoint.recipe.six_views)

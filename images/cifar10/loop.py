@@ -21,10 +21,7 @@ FREE_MEMORY = "free memory (on a GPU see nvidia-smi) or give a smaller --batch-s
 
 @dataclass(slots=True)
 class Learner:
-    """`network` holds the weights; `parallel` calls it, through DDP on several ranks, and `compiled` faster still.
-
-    A rank computes at most `micro_batch` images at once.
-    """
+    """The network as it is, `parallel` through DDP, and `compiled`; at most `micro_batch` images go in at once."""
 
     recipe: Recipe
     process: Process
@@ -65,10 +62,7 @@ def build_learner(recipe: Recipe, process: Process, compiled: bool = False) -> L
 
 @dataclass(slots=True)
 class Position:
-    """How far a run is: whole epochs done, and one metrics row for each of them.
-
-    Of the running epoch: steps done, the summed loss of its images, seconds spent training.
-    """
+    """Whole epochs done, a metrics row for each; of the running one its steps, summed loss and seconds of training."""
 
     epoch: int = 0
     step: int = 0
@@ -158,12 +152,9 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def halve_micro_batch(learner: Learner, error: RuntimeError) -> None:
-    """Go on with half as many images at once, and say so. Raises TrainerError where that cannot help.
-
-    It cannot on several ranks: the others wait in the middle of the step.
-    """
+    """Go on with half as many images at once, and say so; TrainerError where that cannot help."""
     before = learner.micro_batch
-    if before == 1 or learner.process.ranks.size > 1:
+    if before == 1 or learner.process.ranks.size > 1:  # the other ranks wait in the middle of the step
         cause = f"out of memory with {before} images at once: {str(error).splitlines()[0]}"
         raise TrainerError(cause, FREE_MEMORY) from error
     after = learner.micro_batch = -(-before // 2)

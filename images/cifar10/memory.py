@@ -10,12 +10,12 @@ import torch
 from cifar10.batches import Resident, move_to_device, normalise
 from cifar10.device import start, start_clock
 from cifar10.distributed import any_rank, without_exchange
-from cifar10.errors import TrainerError, UsageError
-from cifar10.files import text_of
+from cifar10.errors import TrainerError
 from cifar10.loop import FREE_MEMORY, Learner, build_learner
 from cifar10.report import say
 from cifar10.settings import Settings
 from cifar10.sources import load_dataset
+from envcheck.probes.paths import read_text
 
 # The rest is for evaluation, the page cache and whoever else runs in the container.
 USABLE = 0.8
@@ -43,8 +43,6 @@ def find_batch(settings: Settings) -> dict[str, Any]:
     The result has one object a batch size, the fastest and the largest. Raises TrainerError when none fits.
     """
     process, count, seconds = start(settings.device, settings.precision), SMALLEST_TRIAL, 0.0
-    if process.ranks.size > 1:
-        raise UsageError("--find-batch measures one device", "start it without torchrun")
     data = move_to_device(load_dataset(settings).train, process.device)
     learner = build_learner(settings.recipe(process.device.type), process)
     rows: list[dict[str, Any]] = []
@@ -64,10 +62,7 @@ def find_batch(settings: Settings) -> dict[str, Any]:
 
 
 def fits(learner: Learner, data: Resident, count: int) -> bool:
-    """Whether memory is enough for so many images at once: estimated on a CPU, tried on a GPU.
-
-    There it also lets cuDNN choose its algorithms.
-    """
+    """Whether so many images at once fit: estimated on a CPU; tried on a GPU, where cuDNN chooses algorithms."""
     if learner.process.device.type == "cpu":
         needed = count * learner.network.step_bytes
         return needed <= available_memory() * USABLE / learner.process.ranks.local_size
@@ -97,9 +92,9 @@ def available_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
     left = psutil.virtual_memory().available
     for limit, usage in (("max", "current"), ("limit_in_bytes", "usage_in_bytes")):  # of version 2 and of version 1
         group = groups / "memory" if "_" in limit else groups
-        if (most := text_of(group / f"memory.{limit}")).isdigit():
-            used = int(text_of(group / f"memory.{usage}") or 0)
+        most, used, stat = (read_text(group, f"memory.{name}") or "" for name in (limit, usage, "stat"))
+        if most.isdigit():
             # The kernel takes this part of the page cache back; in version 1 total_... is with the groups below.
-            caches = re.findall(r"inactive_file (\d+)", text_of(group / "memory.stat"))
-            left = min(left, int(most) - used + max(map(int, caches), default=0))
+            caches = map(int, re.findall(r"inactive_file (\d+)", stat))
+            left = min(left, int(most) - int(used or 0) + max(caches, default=0))
     return max(0, left)

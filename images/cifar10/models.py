@@ -101,10 +101,7 @@ def build_model(recipe: Recipe, device: torch.device) -> nn.Module:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov's momentum; where a group is `orthogonal`, each filter bank's step is made orthogonal.
-
-    Such a bank (O, I, H, W) is kept at a norm of the square root of O, and its weights do not decay.
-    """
+    """Nesterov's momentum; in a group that is `orthogonal`, each filter bank (O, I, H, W) keeps a norm of sqrt(O)."""
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
         super().__init__(groups, {"lr": 0.0, "momentum": 0.0, "weight_decay": 0.0, "orthogonal": False})

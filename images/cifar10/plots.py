@@ -27,10 +27,7 @@ EXAMPLES, WRONG, COLUMNS = 24, 16, 8
 
 @dataclass(slots=True)
 class Outputs:
-    """Writes into `out`, beginning with epoch `first` (from 1), where it is `enabled`.
-
-    A failure is one line and never ends the run.
-    """
+    """Writes into `out` from epoch `first` (1, ...) on, where `enabled`. A failure is one line, never the run's end."""
 
     out: Path
     learner: Learner
@@ -105,12 +102,16 @@ def draw_curves(figure: "Figure", history: list[dict[str, float]]) -> str:
 
 def draw_confusions(figure: "Figure", test: Split, sure: NDArray[np.float32], names: list[str]) -> str:
     """The share of each answer in each class, of probabilities `sure` (N, 10); returns what the title says of it."""
-    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
-
-    shares = 100 * confusion_matrix(test.labels, sure.argmax(1), labels=range(len(names)), normalize="true")
-    display = ConfusionMatrixDisplay(shares, display_labels=names)
-    display.plot(ax=figure.subplots(), cmap="Blues", values_format=".0f", xticks_rotation=45, colorbar=False)
-    display.ax_.set(xlabel="the network's answer", ylabel="truth")
+    axes, counts = figure.subplots(), np.zeros((len(names), len(names)))
+    np.add.at(counts, (test.labels, sure.argmax(1)), 1)
+    shares = 100 * counts / counts.sum(1, keepdims=True).clip(1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.set(xlabel="the network's answer", ylabel="truth")
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    for (row, column), share in np.ndenumerate(shares):
+        text, colour = f"{share:.0f}" if share >= 1 else "<1" * bool(share), "white" if share > 50 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=colour)
     return f"answers to {len(sure):,} test images in % of each class"
 
 

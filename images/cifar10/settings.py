@@ -9,25 +9,19 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides a run's loss curve, and what a checkpoint must say to be used.
-
-    `batch_size` counts the images of one optimizer step over all ranks; an image is moved by up to `shift` pixels;
-    `widths` are the channels of fast's three groups. `flip` is "none", "random" or "alternating" (each image is
-    mirrored in every other epoch). `decay`: the rates fall to 0 at the last of `epochs`; `reduced`: the first part of
-    them, 0 to 1, that is trained on smaller images; `six_views`: tested so too.
-    """
+    """What decides a run's loss curve, and what a checkpoint must say to be used."""
 
     model: str
     epochs: int
-    batch_size: int
+    batch_size: int  # images of one optimizer step over all ranks
     learning_rate: float
-    widths: tuple[int, ...] = ()
-    flip: str = "none"
-    shift: int = 0
+    widths: tuple[int, ...] = ()  # channels of fast's three groups
+    flip: str = "none"  # or "random", or "alternating": each image is mirrored in every other epoch
+    shift: int = 0  # by up to so many pixels
     label_smoothing: float = 0.0
-    decay: bool = False
-    reduced: float = 0.0
-    six_views: bool = False
+    decay: bool = False  # the rates fall to 0 at the last of the epochs
+    reduced: float = 0.0  # the first part of the epochs, 0 to 1, that is trained on smaller images
+    six_views: bool = False  # tested so too
     seed: int = 0
 
     def identity(self) -> dict[str, Any]:
@@ -83,7 +77,5 @@ class Settings:
 
     def compiles(self, recipe: Recipe, device: str, images: int) -> bool:
         """Whether to compile a run of so many images an epoch; the same for every part of a resumed run."""
-        if self.compile != "auto":
-            return self.compile == "on"
-        least = COMPILE_FROM_IMAGES.get((recipe.model, device))
-        return least is not None and recipe.epochs * images >= least
+        least = COMPILE_FROM_IMAGES.get((recipe.model, device), float("inf"))
+        return self.compile == "on" or (self.compile == "auto" and recipe.epochs * images >= least)

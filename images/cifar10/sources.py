@@ -22,10 +22,7 @@ CACHE_FORMAT = 1  # to be raised when the same files are read as other images th
 
 
 def load_dataset(settings: Settings) -> Dataset:
-    """The data set the settings ask for, downloaded into --data when that directory holds none.
-
-    Raises TrainerError naming the file when something at --data is not CIFAR-10.
-    """
+    """The data set asked for, by download if --data holds none. TrainerError names the file that is not CIFAR-10."""
     if settings.synthetic:
         return synthetic()
     try:

@@ -21,7 +21,7 @@ from cifar10.loop import Learner, Position, build_learner, evaluate, train_epoch
 from cifar10.memory import prepare_step
 from cifar10.models import WHITENING_IMAGES, FastNet
 from cifar10.plots import Outputs
-from cifar10.report import bar, say
+from cifar10.report import Bar, say
 from cifar10.settings import Recipe, Settings
 from cifar10.sources import load_dataset
 
@@ -78,10 +78,7 @@ def train(settings: Settings, after_epoch: Callable[[list[dict[str, float]]], No
 
 
 def repeat(settings: Settings) -> dict[str, Any] | None:
-    """Train `settings.repeat` times, each with the next seed and in a directory of its own below the run's.
-
-    The result is the last run's, with mean and standard deviation over all of them.
-    """
+    """Train with `settings.repeat` seeds, each in its own directory; the last result, and mean and deviation of all."""
     out = settings.out or checkpoint.new_run(settings)
     seeds = range(settings.seed, settings.seed + settings.repeat)
     results = [train(replace(settings, seed=seed, out=out / f"seed-{seed}")) for seed in seeds]
@@ -128,18 +125,18 @@ def prepare(settings: Settings, recipe: Recipe, process: Process) -> Run:
 def train_one(run: Run, signals: list[int]) -> bool:
     """Train the running epoch with a progress bar; False when a signal stopped it early."""
     position, recipe, ranks, count = run.position, run.learner.recipe, run.learner.process.ranks, len(run.train)
-    accuracy = f"accuracy {position.history[-1]['test_accuracy']:.2%}  " if position.history else ""
+    accuracy = {"accuracy": f"{position.history[-1]['test_accuracy']:.2%}"} if position.history else {}
 
     def images_done() -> int:
         return position.epoch * count + min(position.step * recipe.batch_size, count)
 
     def after_step() -> bool:
-        update(images_done(), accuracy)
+        bar.update(images_done() - bar.n)
         agreed = ranks.size == 1 or position.step % STEPS_BETWEEN_AGREEMENTS == 0
         return agreed and any_rank(ranks, sum(signals[:1])) != 0
 
-    label = f"epoch {position.epoch + 1}/{recipe.epochs}"
-    with bar(label, recipe.epochs * count, "images", images_done()) as update:
+    label = f"epoch {position.epoch + 1}/{recipe.epochs}"  # the bar is that of all epochs, and so is its time left
+    with Bar(desc=label, total=recipe.epochs * count, unit=" images", initial=images_done(), postfix=accuracy) as bar:
         return train_epoch(run.learner, run.train, position, after_step)
 
 

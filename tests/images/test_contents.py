@@ -22,7 +22,8 @@ print(json.dumps({"python": platform.python_version(), "torch": torch.__version_
   "triton": m.version("triton"), "cudnn": torch.backends.cudnn.version(),
   "nccl": ".".join(map(str, torch.cuda.nccl.version())), "file": torch.__file__,
   "packages": [bool(__import__(n)) for n in ("envcheck", "cifar10", "numpy", "pandas", "matplotlib", "sklearn",
-    "tensorboard", "safetensors", "rich", "pynvml", "nvitop", "ipywidgets", "ipykernel", "setuptools")]}))
+    "tensorboard", "safetensors", "tqdm", "joblib", "psutil", "pynvml", "nvitop", "ipywidgets", "ipykernel",
+    "setuptools")]}))
 """
 
 

@@ -25,7 +25,7 @@ DEAD = "Error 803: system has unsupported display driver / cuda driver combinati
 @pytest.fixture
 def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA fails as on a machine with mismatched driver libraries (simulated)."""
-    monkeypatch.setattr("cifar10.device.cuda_problem", lambda: DEAD)
+    monkeypatch.setattr("cifar10.device.cuda_problem", lambda _: DEAD)
 
 
 ABSENT, CARD = Presence(False, "no NVIDIA card was found"), Presence(True, "/dev/nvidiactl exists")

@@ -163,3 +163,13 @@ def test_batch_smaller_than_the_ranks_is_refused(cli: Callable, npz: Path, monke
     monkeypatch.setenv("WORLD_SIZE", "4")
     outcome = cli("train", "--data", npz, "--device", "cpu", "--batch-size", "3")
     outcome.assert_failed(2, "--batch-size 3", "4 processes")
+
+
+@pytest.mark.parametrize("arguments", [("eval",), ("predict", "a.png"), ("train", "--find-batch")])
+def test_what_uses_one_process_is_refused_on_several(
+    arguments: tuple[str, ...], cli: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rank and size come from the environment, as torchrun sets them."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    cli(*arguments).assert_failed(2, "only training uses several processes", "without torchrun")
