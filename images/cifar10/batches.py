@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cifar10.data import Split
-from cifar10.distributed import Ranks
+from cifar10.distributed import Process
 from cifar10.settings import Recipe
 
 # Channel means and standard deviations of the training images, in units of the pixel values 0..255.
@@ -80,10 +80,10 @@ def take_batch(data: Resident, order: EpochOrder, positions: slice) -> tuple[Ten
     return images.contiguous(memory_format=torch.channels_last), data.labels[rows]
 
 
-def rank_positions(start: int, stop: int, ranks: Ranks, most: int) -> list[slice]:
+def rank_positions(start: int, stop: int, process: Process, most: int) -> list[slice]:
     """This rank's share of the global batch at start..stop, equal but for one image, in pieces of `most` or fewer."""
-    stride = most * ranks.size
-    return [slice(first, min(first + stride, stop), ranks.size) for first in range(start + ranks.rank, stop, stride)]
+    rank, size, stride = process.rank, process.size, process.size * most
+    return [slice(first, min(first + stride, stop), size) for first in range(start + rank, stop, stride)]
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, shifts: Tensor, flips: Tensor) -> Tensor:
@@ -100,13 +100,10 @@ def normalise(pixels: Tensor, data: Resident) -> Tensor:
 
 
 def averaged(forward: Callable[[Tensor], Tensor], images: Tensor, six_views: bool) -> Tensor:
-    """`forward` of the images (B, 3, 32, 32), or its weighted mean over six views of each: test-time augmentation.
-
-    They are the image, and the image moved by a pixel either way along the diagonal, each of them mirrored too.
-    """
+    """`forward` of the images (B, 3, 32, 32), or its weighted mean over the six views of test-time augmentation."""
     if not six_views:
         return forward(images)
-    padded = functional.pad(images, (1, 1, 1, 1), "reflect")
+    padded = functional.pad(images, (1, 1, 1, 1), "reflect")  # to move them by a pixel either way along the diagonal
     moved = [padded[:, :, start : start + SIDE, start : start + SIDE] for start in (0, 2)]
     views = ((images, 0.25), (moved[0], 0.125), (moved[1], 0.125))
     return sum(forward(side) * weight for view, weight in views for side in (view, view.flip(3)))

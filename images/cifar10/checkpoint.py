@@ -18,7 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from cifar10.device import Process, device_name
+from cifar10.device import describe
+from cifar10.distributed import Process
 from cifar10.errors import TrainerError, UsageError
 from cifar10.files import write_atomically
 from cifar10.loop import Learner, Position, build_learner
@@ -45,21 +46,20 @@ class Checkpoint:
         """The tensors whose names begin with `prefix`, without it."""
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
-    def check(self, recipe: Recipe, data: str) -> None:
-        """Raise UsageError when its run differs in anything that decides the loss curve; `data` is a fingerprint."""
+    def check(self, recipe: Recipe, data: str, resume: str | None) -> None:
+        """Raise UsageError unless this run may go on with that recipe and data (a fingerprint), and is asked to."""
+        out = self.path.parent
+        if not resume:
+            raise UsageError(f"{out} already holds a run", "continue it with --resume auto, or give another --out")
         saved, asked = self.recipe.identity() | {"data": self.record["data"]}, recipe.identity() | {"data": data}
         names = [name for name in asked if saved.get(name) != asked[name]]
         if names:
             what = ", ".join(f"{name.replace('_', '-')} {saved.get(name)} (now {asked[name]})" for name in names)
-            cause = f"the run in {self.path.parent} was started with {what}"
-            raise UsageError(cause, "use the same arguments, or another --out")
+            raise UsageError(f"the run in {out} was started with {what}", "use the same arguments, or another --out")
 
 
 def save(directory: Path, learner: Learner, position: Position, data: str) -> Path:
-    """Write a checkpoint into `directory`; returns the path of its checkpoint.json. `data` is a fingerprint.
-
-    Raises TrainerError when it cannot be written; the previous checkpoint is then still in place.
-    """
+    """Write a checkpoint into `directory`, return its checkpoint.json. TrainerError: it cannot be, the last is kept."""
     optimizer, recipe = learner.optimizer.state_dict(), asdict(learner.recipe)
     tensors = {f"network.{name}": value for name, value in learner.network.state_dict().items()}
     for number, slots in optimizer["state"].items():
@@ -186,14 +186,16 @@ def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
     write_atomically(directory / "metrics.csv", ("\n".join(lines) + "\n").encode())
 
 
-def write_manifest(directory: Path, settings: Settings, device: torch.device, facts: dict[str, Any]) -> None:
-    """Replace run.json: arguments, versions, device; `facts` adds what only this run knows (data, ranks, precision)."""
+def write_manifest(directory: Path, settings: Settings, learner: Learner, facts: dict[str, Any]) -> None:
+    """Replace run.json: arguments, versions, device, recipe, and `facts`."""
+    process = learner.process
     request = read_text(system_root(), "/run/gpu-launcher/request.json")  # as the launcher wrote it
     driver = (read_text(system_root(), "/proc/driver/nvidia/version") or "").partition("\n")[0]
     versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
     versions |= {"cudnn": torch.backends.cudnn.version(), "driver": driver or None}
     versions |= {"numpy": numpy.__version__, "safetensors": safetensors.__version__}
     manifest = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "arguments": asdict(settings)}
-    manifest |= {"device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()}}
+    manifest |= {"recipe": asdict(learner.recipe), "compiled": learner.compiled is not None, "ranks": process.size}
+    manifest |= {"precision": str(process.precision).removeprefix("torch."), "device": describe(process.device)}
     manifest |= {"image": json.loads(request).get("image") if request else None, "versions": versions, **facts}
     write_atomically(directory / "run.json", (json.dumps(manifest, indent=2, default=str) + "\n").encode())

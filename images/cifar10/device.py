@@ -6,13 +6,13 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import joblib
 import torch
+from joblib import cpu_count
 
-from cifar10.distributed import Ranks, ranks_from_environment
+from cifar10.distributed import Process
 from cifar10.errors import DeviceError, UsageError
 from cifar10.report import say
 from envcheck.collect import system_root
@@ -26,15 +26,6 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 ENVCHECK = "run `envcheck` for the cause and its fix, or pass --device cpu to train on the CPU"
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """This process: its device and the autocast type there, and its place among the ranks."""
-
-    device: torch.device
-    precision: torch.dtype = torch.float32
-    ranks: Ranks = field(default_factory=Ranks)
-
-
 def start(asked: str, precision: str = "auto", deterministic: bool = False) -> Process:
     """Choose the device ("auto", "cpu" or "cuda" as `asked`), say which and why, and set up threads and memory.
 
@@ -45,26 +36,27 @@ def start(asked: str, precision: str = "auto", deterministic: bool = False) -> P
         # https://docs.pytorch.org/docs/stable/notes/randomness.html; before the first call of cuBLAS, which reads it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    ranks, root = ranks_from_environment(), system_root()
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # set by torchrun
+    place = tuple(int(os.environ.get(name, alone)) for name, alone in zip(names, "0101", strict=True))
+    (*_, local, local_size), root = place, system_root()
     request = probe_request(root)
     facts = Facts(container=Container(request=request), hardware=scan_hardware(root, request))
-    problem = None if asked == "cpu" else cuda_problem(ranks.local)
+    problem = None if asked == "cpu" else cuda_problem(local)
     kind, reason = choose_device(asked, problem, presence(facts))
-    device = torch.device(kind, ranks.local) if kind == "cuda" else torch.device(kind)
+    device = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
-        if ranks.local >= (count := torch.cuda.device_count()):
-            cause = f"{ranks.local_size} processes on this machine, but {count} usable GPUs"
+        if local >= (count := torch.cuda.device_count()):
+            cause = f"{local_size} processes on this machine, but {count} usable GPUs"
             raise UsageError(cause, f"start torchrun with --nproc-per-node {count}")
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = not deterministic
     # joblib knows affinity and a container's CPU quota: more threads than that are slower than one, being throttled.
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    threads = int(wanted) if wanted.isdigit() else 0
-    torch.set_num_threads(threads or max(1, joblib.cpu_count() // ranks.local_size))
+    torch.set_num_threads(int(wanted) if re.fullmatch("0*[1-9][0-9]*", wanted) else max(1, cpu_count() // local_size))
     keep_freed_memory()
     say(f"device: {reason}")
-    return Process(device, choose_precision(precision, device), ranks)
+    return Process(device, choose_precision(precision, device), *place)
 
 
 def choose_device(asked: str, problem: str | None, here: Presence) -> tuple[str, str]:
@@ -142,9 +134,8 @@ def start_clock(device: torch.device) -> Callable[[], float]:
     return read
 
 
-def device_name(device: torch.device) -> str:
-    """The GPU's name, or the CPU's model name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+def describe(device: torch.device) -> dict[str, Any]:
+    """The device's type, the model of the GPU or CPU, and the threads on the CPU."""
     found = re.search(r"model name\s*: (.*)", read_text(Path("/"), "/proc/cpuinfo") or "")
-    return found[1] if found else "CPU"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else found[1] if found else "CPU"
+    return {"type": device.type, "name": name, "threads": torch.get_num_threads()}

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from cifar10.batches import DEVIATION, MEAN, averaged, move_to_device
 from cifar10.checkpoint import find, trained_learner
 from cifar10.data import Bytes, Split
-from cifar10.device import Process, start, start_clock
+from cifar10.device import start, start_clock
+from cifar10.distributed import Process
 from cifar10.errors import TrainerError, UsageError
 from cifar10.files import write_atomically
 from cifar10.folder import read_image
@@ -73,10 +74,7 @@ class Classifier(nn.Module):
 
 
 def export(settings: Settings, file: Path) -> dict[str, Any]:
-    """Write the checkpoint in --out (default: the newest in ./runs) to `file`, NAME.pt2 or NAME.onnx, in float32.
-
-    What it returns stands in the file too. Raises TrainerError; an older `file` is then untouched.
-    """
+    """Write the checkpoint to `file`, NAME.pt2 or NAME.onnx, whole or not at all; what is returned stands in it too."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if file.suffix not in (".pt2", ".onnx"):
         raise UsageError(f"{file}: this name tells no known format", "name it *.pt2 or *.onnx")

@@ -1,7 +1,6 @@
-"""`python -m cifar10.launch N train ...`: one rank for each of N GPUs of this machine.
+"""`python -m cifar10.launch N train ...`: torchrun's N ranks on this machine, ending as the rank that failed did.
 
-torchrun does the work; what it adds is how a failure ends: torchrun's own traceback says nothing that the rank has not
-said, and its exit code is always 1.
+torchrun itself ends with code 1 and a traceback that says nothing that the rank has not said.
 """
 
 import logging

@@ -9,8 +9,8 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from cifar10.batches import EpochOrder, Resident, averaged, draw_epoch, normalise, rank_positions, take_batch
-from cifar10.device import Process, start_clock
-from cifar10.distributed import sum_over_ranks, without_exchange
+from cifar10.device import start_clock
+from cifar10.distributed import Process, sum_over_ranks, without_exchange
 from cifar10.errors import TrainerError
 from cifar10.models import WHITENING_EPOCHS, FastNet, build_model, build_optimizer, set_rates
 from cifar10.report import say
@@ -44,7 +44,7 @@ class Learner:
 
 def build_learner(recipe: Recipe, process: Process, compiled: bool = False) -> Learner:
     """Model, optimizer and gradient scaler, the same on every rank."""
-    device, alone = process.device, process.ranks.size == 1
+    device, alone = process.device, process.size == 1
     network = parallel = build_model(recipe, device)
     if not alone:
         # Batch norm's statistics are averaged before each evaluation instead of being sent in each step.
@@ -56,7 +56,7 @@ def build_learner(recipe: Recipe, process: Process, compiled: bool = False) -> L
     faster = torch.compile(parallel, mode=mode, dynamic=False) if compiled else None
     # Only float16 needs loss scaling: bfloat16 has float32's range.
     scaler = torch.amp.GradScaler(device.type, enabled=process.precision is torch.float16)
-    share = -(-recipe.batch_size // process.ranks.size)
+    share = -(-recipe.batch_size // process.size)
     return Learner(recipe, process, network, build_optimizer(network, recipe), scaler, share, parallel, faster)
 
 
@@ -77,8 +77,8 @@ def train_step(learner: Learner, data: Resident, order: EpochOrder, start: int, 
     DDP averages gradients over ranks, so each summed loss is weighted by ranks / global batch: the mean is then exactly
     the one-process mean, also when the shares are unequal. Nothing here waits for the device.
     """
-    ranks, smoothing = learner.process.ranks, learner.recipe.label_smoothing
-    pieces, weight = rank_positions(start, stop, ranks, learner.micro_batch), ranks.size / (stop - start)
+    process, smoothing = learner.process, learner.recipe.label_smoothing
+    pieces, weight = rank_positions(start, stop, process, learner.micro_batch), process.size / (stop - start)
     if not pieces:  # the last batch is smaller than the number of ranks: this one joins in with weight 0
         pieces, weight = [slice(start, start + 1)], 0.0
     learner.optimizer.zero_grad(set_to_none=True)
@@ -97,14 +97,14 @@ def train_step(learner: Learner, data: Resident, order: EpochOrder, start: int, 
 
 def train_epoch(learner: Learner, data: Resident, position: Position, after_step: Callable[[], bool]) -> bool:
     """Train the running epoch to its end, or until `after_step()` is True; whether it ended."""
-    recipe, ranks, device = learner.recipe, learner.process.ranks, data.labels.device
+    recipe, process, device = learner.recipe, learner.process, data.labels.device
     order = draw_epoch(len(data), recipe, position.epoch, device)
     learner.network.train()
     if isinstance(learner.network, FastNet) and learner.parallel is learner.network and not learner.compiled:
         # Its rate is 0 from then on: without its gradient a step is faster. DDP and a compiled network need it.
         learner.network.bias.requires_grad_(position.epoch < WHITENING_EPOCHS)
     clock = start_clock(device)
-    total = torch.tensor(position.loss_sum if ranks.rank == 0 else 0.0, dtype=torch.float64, device=device)
+    total = torch.tensor(position.loss_sum if process.rank == 0 else 0.0, dtype=torch.float64, device=device)
     steps, stopped = -(-len(data) // recipe.batch_size), False
     while position.step < steps and not stopped:
         start = position.step * recipe.batch_size
@@ -118,7 +118,7 @@ def train_epoch(learner: Learner, data: Resident, position: Position, after_step
             continue
         position.step += 1
         stopped = after_step()
-    position.loss_sum = float(sum_over_ranks(ranks, total))  # the epoch's only wait for the device
+    position.loss_sum = float(sum_over_ranks(process, total))  # the epoch's only wait for the device
     position.seconds += clock()
     return position.step == steps
 
@@ -126,14 +126,14 @@ def train_epoch(learner: Learner, data: Resident, position: Position, after_step
 @torch.inference_mode()
 def evaluate(learner: Learner, data: Resident, six_views: bool = False) -> tuple[float, float]:
     """Mean loss and accuracy (0..1) over exactly the images of `data`, each on one rank only."""
-    ranks = learner.process.ranks
+    process = learner.process
     for buffer in learner.network.buffers():  # batch norm's statistics, which each rank has of its own images
-        if ranks.size > 1 and buffer.is_floating_point():
-            sum_over_ranks(ranks, buffer).div_(ranks.size)
-    mine = slice(ranks.rank, None, ranks.size)
+        if process.size > 1 and buffer.is_floating_point():
+            sum_over_ranks(process, buffer).div_(process.size)
+    mine = slice(process.rank, None, process.size)
     logits, labels = all_logits(learner, data, mine, six_views).double(), data.labels[mine]
     sums = torch.stack([functional.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()])
-    loss, accuracy = (sum_over_ranks(ranks, sums) / len(data)).tolist()
+    loss, accuracy = (sum_over_ranks(process, sums) / len(data)).tolist()
     return loss, accuracy
 
 
@@ -154,7 +154,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def halve_micro_batch(learner: Learner, error: RuntimeError) -> None:
     """Go on with half as many images at once, and say so; TrainerError where that cannot help."""
     before = learner.micro_batch
-    if before == 1 or learner.process.ranks.size > 1:  # the other ranks wait in the middle of the step
+    if before == 1 or learner.process.size > 1:  # the other ranks wait in the middle of the step
         cause = f"out of memory with {before} images at once: {str(error).splitlines()[0]}"
         raise TrainerError(cause, FREE_MEMORY) from error
     after = learner.micro_batch = -(-before // 2)

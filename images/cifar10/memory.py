@@ -29,7 +29,7 @@ def prepare_step(learner: Learner, data: Resident) -> float:
     fitting = share
     while fitting > 1 and not fits(learner, data, fitting):
         fitting = -(-fitting // 2)
-    learner.micro_batch = -any_rank(learner.process.ranks, -fitting)
+    learner.micro_batch = -any_rank(learner.process, -fitting)
     if learner.micro_batch < share:
         say(f"memory is short: {learner.micro_batch} of {share} images at once, same batch and curve")
     for _ in range(GRAPH_WARM_UP if learner.compiled else 0):
@@ -38,10 +38,7 @@ def prepare_step(learner: Learner, data: Resident) -> float:
 
 
 def find_batch(settings: Settings) -> dict[str, Any]:
-    """Speed and memory of growing batches, up to the largest that fits or takes SLOWEST_TRIAL_SECONDS.
-
-    The result has one object a batch size, the fastest and the largest. Raises TrainerError when none fits.
-    """
+    """Speed and memory of growing batches while they fit and are fast enough. TrainerError: not even one fits."""
     process, count, seconds = start(settings.device, settings.precision), SMALLEST_TRIAL, 0.0
     data = move_to_device(load_dataset(settings).train, process.device)
     learner = build_learner(settings.recipe(process.device.type), process)
@@ -65,7 +62,7 @@ def fits(learner: Learner, data: Resident, count: int) -> bool:
     """Whether so many images at once fit: estimated on a CPU; tried on a GPU, where cuDNN chooses algorithms."""
     if learner.process.device.type == "cpu":
         needed = count * learner.network.step_bytes
-        return needed <= available_memory() * USABLE / learner.process.ranks.local_size
+        return needed <= available_memory() * USABLE / learner.process.local_size
     try:
         rehearse(learner, data, count)
     except torch.OutOfMemoryError:

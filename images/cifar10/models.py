@@ -72,13 +72,10 @@ class FastNet(nn.Module):
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
-        """Set the first convolution from normalised images (N, 3, S, S): some thousands are enough.
-
-        Its filters are the principal components of their 2x2 patches, each of variance 1, and the negatives of these.
-        """
+        """Set the first convolution from normalised images (N, 3, S, S): some thousands are enough."""
         patches = functional.unfold(images, 2).transpose(1, 2).reshape(-1, 12)
         variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
-        filters = components.T / (variances[:, None] + WHITENING_EPSILON).sqrt()
+        filters = components.T / (variances[:, None] + WHITENING_EPSILON).sqrt()  # what they find has variance 1
         self.whitening.copy_(torch.cat([filters, -filters]).view_as(self.whitening))
 
 

@@ -56,10 +56,7 @@ def _load(path: Path, mirror: str | None) -> tuple[str, Splits]:
 
 
 def cached(source: Path, files: Sequence[str | Path], read: Callable[[], Splits]) -> Splits:
-    """`read()`, or the copy of it that an earlier start kept while no name, size or time of `files` has changed.
-
-    The copy is an uncompressed .npz in the user's cache directory, named by the source's path.
-    """
+    """`read()`, or an earlier start's .npz copy of it, while no name, size or time of `files` has changed."""
     # Not Path.stat(): to make a Path of each of 60,000 names takes a second.
     state = [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, map(os.stat, files), strict=True)]
     key = hashlib.sha256(repr((CACHE_FORMAT, state)).encode()).hexdigest()

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -45,17 +45,14 @@ class Run:
 
 
 def train(settings: Settings, after_epoch: Callable[[list[dict[str, float]]], None] | None = None) -> dict | None:
-    """Train as the settings say and return the result object; None on every rank but the first.
-
-    `after_epoch` gets the rows of metrics.csv so far, on the first rank, after each epoch. Raises TrainerError.
-    """
+    """Train as the settings say; the result, on the first rank. `after_epoch` gets the rows of metrics.csv so far."""
     begun = time.monotonic()
     process = start(settings.device, settings.precision, settings.deterministic)
-    recipe, ranks = settings.recipe(process.device.type), process.ranks
-    if recipe.batch_size < ranks.size:
-        cause = f"--batch-size {settings.batch_size} is too small for {ranks.size} processes"
+    recipe = settings.recipe(process.device.type)
+    if recipe.batch_size < process.size:
+        cause = f"--batch-size {settings.batch_size} is too small for {process.size} processes"
         raise UsageError(cause, "give each process at least one image a step")
-    with process_group(ranks, process.device):
+    with process_group(process):
         run = prepare(settings, recipe, process)
         with signals_noted() as signals:
             number = 0
@@ -63,18 +60,18 @@ def train(settings: Settings, after_epoch: Callable[[list[dict[str, float]]], No
                 ended = train_one(run, signals)
                 if ended:
                     close_epoch(run)
-                if ranks.rank == 0:
+                if process.rank == 0:
                     checkpoint.save(run.out, run.learner, run.position, run.dataset.fingerprint)
                     if ended and after_epoch:
                         after_epoch(run.position.history)
-                number = any_rank(ranks, sum(signals[:1]))
+                number = any_rank(process, sum(signals[:1]))
             run.outputs.draw(run.position, run.dataset)
-            any_rank(ranks, 0)  # wait for the drawing: torchrun ends all when one has left with an error
+            any_rank(process, 0)  # wait for the drawing: torchrun ends all when one has left with an error
         if run.position.epoch < recipe.epochs:
             next_step = "continue with the same command and --resume auto"
             raise StoppedError(number, f"progress is saved in {run.out}", next_step)
         result = finish(run)
-    return result | {"seconds": round(time.monotonic() - begun, 3)} if ranks.rank == 0 else None
+    return result | {"seconds": round(time.monotonic() - begun, 3)} if process.rank == 0 else None
 
 
 def repeat(settings: Settings) -> dict[str, Any] | None:
@@ -92,39 +89,36 @@ def repeat(settings: Settings) -> dict[str, Any] | None:
 
 def prepare(settings: Settings, recipe: Recipe, process: Process) -> Run:
     """Load the data and build the learner, or continue the run directory's checkpoint when --resume asks for it."""
-    ranks, device, loading = process.ranks, process.device, time.monotonic()
-    with lead_first(ranks):
+    device, loading = process.device, time.monotonic()
+    with lead_first(process):
         dataset = load_dataset(settings)
     phases = {"data": time.monotonic() - loading}
-    directories = [checkpoint.run_directory(settings) if ranks.rank == 0 else None]
-    if ranks.size > 1:
+    directories = [checkpoint.run_directory(settings) if process.rank == 0 else None]
+    if process.size > 1:
         dist.broadcast_object_list(directories, src=0, device=torch.device("cpu"))
     out = directories[0]
     compiled = settings.compiles(recipe, device.type, len(dataset.train.labels))
     learner = build_learner(recipe, process, compiled)
     found, position = checkpoint.load(out), Position()
     if found:
-        if not settings.resume:
-            raise UsageError(f"{out} already holds a run", "continue it with --resume auto, or give another --out")
-        found.check(recipe, dataset.fingerprint)
+        found.check(recipe, dataset.fingerprint, settings.resume)
         position = checkpoint.restore(found, learner)
         say(f"resuming {out} after epoch {position.epoch} and {position.step} steps")
     elif isinstance(learner.network, FastNet):
         sample = move_to_device(dataset.train, torch.device("cpu"))  # where every rank gets the same
         learner.network.whiten(normalise(sample.images[:WHITENING_IMAGES], sample))
-    if ranks.rank == 0:
-        facts = {"precision": str(process.precision).removeprefix("torch."), "compiled": compiled, "ranks": ranks.size}
-        facts |= {"data": dataset.source, "recipe": asdict(recipe), "resumed_from_epoch": position.epoch}
-        checkpoint.write_manifest(out, settings, device, facts)
+    if process.rank == 0:
+        facts = {"data": dataset.source, "resumed_from_epoch": position.epoch}
+        checkpoint.write_manifest(out, settings, learner, facts)
     images, test_images = move_to_device(dataset.train, device), move_to_device(dataset.test, device)
     phases["compile"] = prepare_step(learner, images)
-    outputs = Outputs(out, learner, position.epoch + 1, enabled=settings.plots and ranks.rank == 0)
+    outputs = Outputs(out, learner, position.epoch + 1, enabled=settings.plots and process.rank == 0)
     return Run(learner, dataset, images, test_images, out, position, outputs, phases)
 
 
 def train_one(run: Run, signals: list[int]) -> bool:
     """Train the running epoch with a progress bar; False when a signal stopped it early."""
-    position, recipe, ranks, count = run.position, run.learner.recipe, run.learner.process.ranks, len(run.train)
+    position, recipe, process, count = run.position, run.learner.recipe, run.learner.process, len(run.train)
     accuracy = {"accuracy": f"{position.history[-1]['test_accuracy']:.2%}"} if position.history else {}
 
     def images_done() -> int:
@@ -132,8 +126,8 @@ def train_one(run: Run, signals: list[int]) -> bool:
 
     def after_step() -> bool:
         bar.update(images_done() - bar.n)
-        agreed = ranks.size == 1 or position.step % STEPS_BETWEEN_AGREEMENTS == 0
-        return agreed and any_rank(ranks, sum(signals[:1])) != 0
+        agreed = process.size == 1 or position.step % STEPS_BETWEEN_AGREEMENTS == 0
+        return agreed and any_rank(process, sum(signals[:1])) != 0
 
     label = f"epoch {position.epoch + 1}/{recipe.epochs}"  # the bar is that of all epochs, and so is its time left
     with Bar(desc=label, total=recipe.epochs * count, unit=" images", initial=images_done(), postfix=accuracy) as bar:
@@ -155,7 +149,7 @@ def close_epoch(run: Run) -> None:
     row |= {"learning_rate": learner.optimizer.param_groups[0]["lr"]}
     position.history.append(row)
     position.epoch, position.step, position.loss_sum, position.seconds = number, 0, 0.0, 0.0
-    if learner.process.ranks.rank == 0:
+    if learner.process.rank == 0:
         checkpoint.write_metrics(run.out, position.history)
     run.outputs.add_epoch(row)
     losses = f"train loss {train_loss:.4f}  test loss {test_loss:.4f}  test accuracy {accuracy:.2%}"
@@ -175,7 +169,7 @@ def finish(run: Run) -> dict[str, Any]:
     result["images_per_second"] = round(len(history) * len(run.train) / phases["train"], 1)
     result |= {"device": device.type, "epochs": run.position.epoch, "model": learner.recipe.model}
     result |= {f"{name}_seconds": round(value, 3) for name, value in phases.items()}
-    result |= {"cpu_seconds": round(time.process_time(), 3), "ranks": learner.process.ranks.size}
+    result |= {"cpu_seconds": round(time.process_time(), 3), "ranks": learner.process.size}
     result |= {"data": "synthetic" if run.dataset.source == "synthetic" else "images"}
     result |= {"checkpoint": str(run.out / checkpoint.INDEX)}
     if device.type == "cuda":

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import Dataset, read_npz, synthetic
-from cifar10.device import Process, choose_precision, keep_freed_memory
+from cifar10.device import choose_precision, keep_freed_memory
+from cifar10.distributed import Process
 from cifar10.loop import build_learner, evaluate, train_step
 from cifar10.settings import RECIPES
 from torch import nn

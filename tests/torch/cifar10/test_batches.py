@@ -23,7 +23,7 @@ from cifar10.batches import (
     take_batch,
 )
 from cifar10.data import Split
-from cifar10.distributed import Ranks
+from cifar10.distributed import Process
 from cifar10.settings import RECIPES, Recipe
 
 CPU = torch.device("cpu")
@@ -97,7 +97,10 @@ def test_six_views_are_the_image_its_two_neighbours_and_their_mirrors(split: Spl
 @pytest.mark.parametrize("most", [1, 7, 64])
 def test_ranks_share_a_batch_without_gap_or_overlap(size: int, batch: tuple[int, int], most: int) -> None:
     positions = list(range(513))
-    pieces = [[positions[piece] for piece in rank_positions(*batch, Ranks(rank, size), most)] for rank in range(size)]
+    pieces = [
+        [positions[piece] for piece in rank_positions(*batch, Process(CPU, rank=rank, size=size), most)]
+        for rank in range(size)
+    ]
     assert all(1 <= len(piece) <= most for share in pieces for piece in share)
     shares = [list(itertools.chain(*share)) for share in pieces]
     assert sorted(itertools.chain(*shares)) == list(range(*batch))

@@ -164,7 +164,7 @@ def test_threads_are_a_ranks_share_of_the_cpus_or_as_asked(
     cpus: int, asked: str, ranks: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What joblib finds (affinity and CPU quota) is simulated."""
-    monkeypatch.setattr(device.joblib, "cpu_count", lambda: cpus)
+    monkeypatch.setattr(device, "cpu_count", lambda: cpus)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
     set_to: list[int] = []

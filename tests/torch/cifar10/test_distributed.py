@@ -58,21 +58,21 @@ GRADIENT_PROGRAM = """
 import sys, torch
 from cifar10.batches import draw_epoch, move_to_device
 from cifar10.data import synthetic
-from cifar10.device import Process
-from cifar10.distributed import process_group, ranks_from_environment
+from cifar10.device import start
+from cifar10.distributed import process_group
 from cifar10.loop import build_learner, train_step
 from cifar10.settings import Recipe
 
-cpu, ranks = torch.device("cpu"), ranks_from_environment()
-data = move_to_device(synthetic(8, 1).train, cpu)
-with process_group(ranks, cpu):
+process = start("cpu", "float32")
+data = move_to_device(synthetic(8, 1).train, process.device)
+with process_group(process):
     recipe = Recipe("simple", 1, 4, 1e-3)
-    learner = build_learner(recipe, Process(cpu, ranks=ranks))
+    learner = build_learner(recipe, process)
     learner.micro_batch = int(sys.argv[2])
     learner.optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
     for start, stop in ((0, 4), (4, 7), (7, 8)):
-        train_step(learner, data, draw_epoch(8, recipe, 0, cpu), start, stop)
-if ranks.rank == 0:
+        train_step(learner, data, draw_epoch(8, recipe, 0, process.device), start, stop)
+if process.rank == 0:
     torch.save(learner.network.state_dict(), sys.argv[1])
 """
 

@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 import numpy as np
 from cifar10.checkpoint import find, trained_learner
-from cifar10.device import Process
+from cifar10.distributed import Process
 from cifar10.inference import classify, export
 from cifar10.settings import CLASSES, MODELS, Settings
 from cifar10.train import train

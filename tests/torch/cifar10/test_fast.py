@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from cifar10 import loop
 from cifar10.batches import move_to_device
 from cifar10.data import Split
-from cifar10.device import Process
+from cifar10.distributed import Process
 from cifar10.models import WHITENING_EPOCHS, FastNet, Muon, build_model, build_optimizer, orthogonalise, set_rates
 from cifar10.settings import RECIPES, Settings
 from safetensors.torch import load_file

@@ -11,8 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from cifar10.batches import Resident, draw_epoch, move_to_device, take_batch
 from cifar10.data import Split
-from cifar10.device import Process
-from cifar10.distributed import Ranks
+from cifar10.distributed import Process
 from cifar10.loop import Learner, Position, build_learner, evaluate, train_epoch
 from cifar10.models import build_model
 from cifar10.settings import MODELS, RECIPES, Recipe
@@ -109,7 +108,7 @@ def test_ranks_together_evaluate_like_one(test_data: Resident) -> None:
     shares = []
     for rank in range(2):
         it = learner()
-        it.process = Process(CPU, it.process.precision, Ranks(rank, 2))
+        it.process = Process(CPU, it.process.precision, rank, 2)
         shares.append(evaluate(it, test_data))
     for number in range(2):
         assert sum(share[number] for share in shares) == pytest.approx(whole[number], rel=1e-6)
@@ -117,7 +116,7 @@ def test_ranks_together_evaluate_like_one(test_data: Resident) -> None:
 
 @pytest.fixture(autouse=True)
 def no_collectives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cifar10.loop.sum_over_ranks", lambda _ranks, values: values)
+    monkeypatch.setattr("cifar10.loop.sum_over_ranks", lambda _process, values: values)
 
 
 def test_no_step_waits_for_the_device(train_data: Resident, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,7 @@ torch = pytest.importorskip("torch")
 from cifar10 import loop, memory
 from cifar10.batches import Resident, move_to_device
 from cifar10.data import Split
-from cifar10.device import Process
-from cifar10.distributed import Ranks
+from cifar10.distributed import Process
 from cifar10.errors import TrainerError
 from cifar10.loop import Learner, build_learner
 from cifar10.settings import Recipe
@@ -76,7 +75,7 @@ def test_one_image_that_does_not_fit_ends_in_two_lines(
 
 def test_on_several_ranks_nobody_waits_for_the_one_without_memory() -> None:
     it = learner()
-    it.process = Process(CPU, ranks=Ranks(0, 2))
+    it.process = Process(CPU, size=2)
     with pytest.raises(TrainerError, match="out of memory with 64 images"):
         loop.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
 

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import loop
-from cifar10.device import Process
+from cifar10.distributed import Process
 from cifar10.loop import build_learner
 from cifar10.settings import Recipe
 
