@@ -132,23 +132,28 @@ def archive_url(mirror: str | None) -> str:
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Continue `part` to its size; a cut connection is taken up again while each attempt brings something."""
-    failures, cause, units = 0, "", {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
-    while (before := part.stat().st_size) < SIZE and failures < ATTEMPTS_WITHOUT_PROGRESS:
-        time.sleep(failures)
+    """Continue `part` to an answer's end; a cut connection is taken up again while each attempt brings something."""
+    failures, units = 0, {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+    while (before := part.stat().st_size) < SIZE:
         request = urllib.request.Request(url, headers={"Range": f"bytes={before}-"} if before else {})  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response, part.open("ab") as file:  # noqa: S310
-                if response.status != 206:  # a server that ignores Range sends the whole file
-                    before = file.truncate(0)
-                with Bar(desc="download", total=SIZE, initial=before, **units) as bar:
-                    while file.tell() < SIZE and (chunk := response.read1(MIB // 4)):
+                done = start = before if response.status == 206 else 0  # who ignores Range sends the whole file
+                file.truncate(start)
+                with Bar(desc="download", total=SIZE, initial=start, **units) as bar:
+                    while done < SIZE and (chunk := response.read1(MIB // 4)):
                         bar.update(file.write(chunk))
-            cause = f"the connection was cut at {part.stat().st_size} of {SIZE} bytes"
+                        done += len(chunk)
+            if done - start >= int(response.headers.get("Content-Length") or 0):
+                return  # whatever it is: the digest will tell
+            cause = f"the connection was cut at {done} of {SIZE} bytes"
         except urllib.error.HTTPError as error:
+            if error.code == 416 and before:  # nothing follows there
+                return
             raise TrainerError(f"{url}: the server answers {error.code} {error.reason}", OTHER_SOURCE) from error
         except CUT as error:
             cause = str(getattr(error, "reason", error))
         failures = 0 if part.stat().st_size > before else failures + 1
-    if failures:
-        raise TrainerError(f"{url}: cannot be downloaded ({cause})", OTHER_SOURCE)
+        if failures == ATTEMPTS_WITHOUT_PROGRESS:
+            raise TrainerError(f"{url}: cannot be downloaded ({cause})", OTHER_SOURCE)
+        time.sleep(failures)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import platform
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,14 @@ def load(directory: Path) -> Checkpoint | None:
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise TrainerError(f"{file}: is damaged: sha256 {actual}, expected {expected}", NEXT)
-    if version != SCHEMA_VERSION:
+    if version not in (2, SCHEMA_VERSION):
         raise TrainerError(f"{path}: has schema version {version}, this trainer reads {SCHEMA_VERSION}", NEXT)
     # Layout of safetensors: 8 bytes little-endian header length, JSON header, tensor data.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     record = json.loads(header["__metadata__"]["record"])
+    position = record["position"] | record["position"].pop("running", {})  # of version 2
     recipe = Recipe(**record["recipe"] | {"widths": tuple(record["recipe"]["widths"])})
-    return Checkpoint(path, safetensors.torch.load(content), Position(**record["position"]), recipe, record)
+    return Checkpoint(path, safetensors.torch.load(content), Position(**position), recipe, record)
 
 
 def find(settings: Settings) -> Checkpoint:
@@ -189,7 +191,9 @@ def write_metrics(directory: Path, history: list[dict[str, float]]) -> None:
 def write_manifest(directory: Path, settings: Settings, learner: Learner, facts: dict[str, Any]) -> None:
     """Replace run.json: arguments, versions, device, recipe, and `facts`."""
     process = learner.process
-    request = read_text(system_root(), "/run/gpu-launcher/request.json")  # as the launcher wrote it
+    image = None
+    with suppress(ValueError, AttributeError):  # without a launcher there is no such file
+        image = json.loads(read_text(system_root(), "/run/gpu-launcher/request.json") or "").get("image")
     driver = (read_text(system_root(), "/proc/driver/nvidia/version") or "").partition("\n")[0]
     versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
     versions |= {"cudnn": torch.backends.cudnn.version(), "driver": driver or None}
@@ -197,5 +201,5 @@ def write_manifest(directory: Path, settings: Settings, learner: Learner, facts:
     manifest = {"started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "arguments": asdict(settings)}
     manifest |= {"recipe": asdict(learner.recipe), "compiled": learner.compiled is not None, "ranks": process.size}
     manifest |= {"precision": str(process.precision).removeprefix("torch."), "device": describe(process.device)}
-    manifest |= {"image": json.loads(request).get("image") if request else None, "versions": versions, **facts}
+    manifest |= {"image": image, "versions": versions, **facts}
     write_atomically(directory / "run.json", (json.dumps(manifest, indent=2, default=str) + "\n").encode())

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cifar10.errors import TrainerError, UsageError, signals_handled_by, stop
+from cifar10.report import ranks
 from cifar10.settings import MODELS, Settings
 
 DATA_VOLUME = Path("/data")
@@ -58,7 +60,7 @@ def _add_data(add: Callable[..., Any]) -> None:
 
 def _add_training(add: Callable[..., Any]) -> None:
     count, own = _number(int, 1, 2**31 - 1), "default: the model's own"
-    rate = _number(float, sys.float_info.min, sys.float_info.max)
+    rate = _number(float, math.ulp(0.0), sys.float_info.max)
     add("--epochs", type=count, metavar="N", help=own)
     add("--batch-size", type=count, metavar="N", help=f"images a step over all GPUs ({own})")
     add("--learning-rate", type=rate, metavar="RATE", help=f"{own}, scaled where --batch-size is another")
@@ -76,7 +78,7 @@ def _add_training(add: Callable[..., Any]) -> None:
 def _number(kind: type, least: float, most: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         with suppress(ValueError):
-            if "_" not in text and least <= kind(text) <= most:
+            if (kind is float or (text.isascii() and text.isdigit())) and least <= kind(text) <= most:
                 return kind(text)
         what = f"a whole number from {least} to {most}" if kind is int else "a number above 0"
         raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
@@ -93,8 +95,8 @@ def run_command(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Run the command; its result object, or None on a rank that does not report."""
     from cifar10 import inference, memory, train
 
-    settings, alone = settings_from(arguments), os.environ.get("WORLD_SIZE", "1") == "1"
-    if not alone and (arguments.command != "train" or settings.find_batch):
+    settings = settings_from(arguments)
+    if ranks()[1] > 1 and (arguments.command != "train" or settings.find_batch):
         raise UsageError("only training uses several processes", "start this without torchrun")
     if arguments.command == "eval":
         return inference.evaluate_command(settings)
@@ -142,6 +144,6 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def _report(error: TrainerError) -> int:
-    if not error.everywhere or os.environ.get("RANK", "0") == "0":
+    if not error.everywhere or ranks()[0] == 0:
         print(f"cifar10: {error}\nnext: {error.next_step}", file=sys.stderr, flush=True)
     return error.code

@@ -14,12 +14,12 @@ from joblib import cpu_count
 
 from cifar10.distributed import Process
 from cifar10.errors import DeviceError, UsageError
-from cifar10.report import say
+from cifar10.report import ranks, say
 from envcheck.collect import system_root
-from envcheck.facts import Container, Facts
+from envcheck.facts import Container, Facts, Hardware
 from envcheck.presence import Presence, presence
 from envcheck.probes.container import probe_request
-from envcheck.probes.hardware import scan_hardware
+from envcheck.probes.hardware import probe_hardware
 from envcheck.probes.paths import read_text
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
@@ -36,27 +36,26 @@ def start(asked: str, precision: str = "auto", deterministic: bool = False) -> P
         # https://docs.pytorch.org/docs/stable/notes/randomness.html; before the first call of cuBLAS, which reads it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # set by torchrun
-    place = tuple(int(os.environ.get(name, alone)) for name, alone in zip(names, "0101", strict=True))
-    (*_, local, local_size), root = place, system_root()
-    request = probe_request(root)
-    facts = Facts(container=Container(request=request), hardware=scan_hardware(root, request))
+    (*_, local, local_size), root = ranks(), system_root()
     problem = None if asked == "cpu" else cuda_problem(local)
+    facts = Facts(
+        container=Container(request=probe_request(root)), hardware=probe_hardware(root) if problem else Hardware()
+    )
     kind, reason = choose_device(asked, problem, presence(facts))
     device = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
-        if local >= (count := torch.cuda.device_count()):
+        if local_size > (count := torch.cuda.device_count()):
             cause = f"{local_size} processes on this machine, but {count} usable GPUs"
             raise UsageError(cause, f"start torchrun with --nproc-per-node {count}")
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = not deterministic
-    # joblib knows affinity and a container's CPU quota: more threads than that are slower than one, being throttled.
+    # joblib knows affinity and a container's CPU quota: many more threads than that are slower than one.
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(wanted) if re.fullmatch("0*[1-9][0-9]*", wanted) else max(1, cpu_count() // local_size))
     keep_freed_memory()
     say(f"device: {reason}")
-    return Process(device, choose_precision(precision, device), *place)
+    return Process(device, choose_precision(precision, device), *ranks())
 
 
 def choose_device(asked: str, problem: str | None, here: Presence) -> tuple[str, str]:

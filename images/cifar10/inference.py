@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cifar10 import checkpoint
 from cifar10.batches import DEVIATION, MEAN, averaged, move_to_device
-from cifar10.checkpoint import find, trained_learner
 from cifar10.data import Bytes, Split
 from cifar10.device import start, start_clock
 from cifar10.distributed import Process
@@ -28,29 +28,29 @@ SHAPES = {"images": "uint8 (N, 32, 32, 3), red green blue", "probabilities": "fl
 
 def evaluate_command(settings: Settings) -> dict[str, Any]:
     """Evaluate the checkpoint in --out (default: the newest in ./runs)."""
-    process, checkpoint = start(settings.device, settings.precision), find(settings)
-    learner, recipe = trained_learner(checkpoint, process), checkpoint.recipe
+    process, found = start(settings.device, settings.precision), checkpoint.find(settings)
+    learner, recipe = checkpoint.trained_learner(found, process), found.recipe
     test, clock = move_to_device(load_dataset(settings).test, process.device), start_clock(process.device)
     loss, accuracy = evaluate(learner, test)
     seconds = clock()
     result = {"test_accuracy": accuracy, "test_loss": loss, "images_per_second": round(len(test) / seconds, 1)}
     if recipe.six_views:
         result["test_accuracy_six_views"] = evaluate(learner, test, six_views=True)[1]
-    result |= {"device": process.device.type, "epochs": checkpoint.position.epoch, "seconds": round(seconds, 3)}
-    return result | {"model": recipe.model, "checkpoint": str(checkpoint.path)}
+    result |= {"device": process.device.type, "epochs": found.position.epoch, "seconds": round(seconds, 3)}
+    return result | {"model": recipe.model, "checkpoint": str(found.path)}
 
 
 def predict(settings: Settings, paths: list[Path]) -> dict[str, Any]:
     """Classify image files; `predictions` hold each one's label, its probability (0..1) and that of every class."""
-    pixels, checkpoint = np.stack([read_image(path) for path in paths]), find(settings)
+    pixels, found = np.stack([read_image(path) for path in paths]), checkpoint.find(settings)
     process = start(settings.device, settings.precision)
-    probabilities = classify(trained_learner(checkpoint, process), pixels, checkpoint.recipe.six_views)
+    probabilities = classify(checkpoint.trained_learner(found, process), pixels, found.recipe.six_views)
     predictions = []
     for path, row in zip(paths, probabilities.tolist(), strict=True):
         classes = {name: round(value, 4) for name, value in zip(CLASSES, row, strict=True)}
         label = CLASSES[row.index(max(row))]
         predictions.append({"file": str(path), "label": label, "probability": classes[label], "classes": classes})
-    return {"predictions": predictions, "device": process.device.type, "checkpoint": str(checkpoint.path)}
+    return {"predictions": predictions, "device": process.device.type, "checkpoint": str(found.path)}
 
 
 def classify(learner: Learner, pixels: Bytes, six_views: bool = False) -> NDArray[np.float32]:
@@ -74,20 +74,20 @@ class Classifier(nn.Module):
 
 
 def export(settings: Settings, file: Path) -> dict[str, Any]:
-    """Write the checkpoint to `file`, NAME.pt2 or NAME.onnx, whole or not at all; what is returned stands in it too."""
+    """Write NAME.pt2 or NAME.onnx, in float32, whole or not at all; what is returned stands in the file too."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if file.suffix not in (".pt2", ".onnx"):
         raise UsageError(f"{file}: this name tells no known format", "name it *.pt2 or *.onnx")
     if file.suffix == ".onnx" and missing:
         raise UsageError(f"*.onnx needs {' and '.join(missing)}", f"pip install {' '.join(missing)}, or name a *.pt2")
-    checkpoint = find(settings)
-    recipe, learner = checkpoint.recipe, trained_learner(checkpoint, Process(torch.device("cpu")))
+    found = checkpoint.find(settings)
+    recipe, learner = found.recipe, checkpoint.trained_learner(found, Process(torch.device("cpu")))
     metadata = {"model": recipe.model, "classes": CLASSES, "views": 6 if recipe.six_views else 1} | SHAPES
     try:
         write_atomically(file, serialise(Classifier(learner.network, recipe.six_views), metadata, file.suffix))
     except OSError as error:
         raise TrainerError(f"cannot write {file}: {error.strerror}", "free space, or name another file") from error
-    return metadata | {"checkpoint": str(checkpoint.path), "file": str(file)}
+    return metadata | {"checkpoint": str(found.path), "file": str(file)}
 
 
 def serialise(classifier: nn.Module, metadata: dict[str, Any], suffix: str) -> bytes:

@@ -20,6 +20,7 @@ from envcheck.probes.paths import read_text
 # The rest is for evaluation, the page cache and whoever else runs in the container.
 USABLE = 0.8
 GRAPH_WARM_UP = 3
+MEMORY_FILES = ("max", "limit_in_bytes", "current", "usage_in_bytes", "stat")
 SMALLEST_TRIAL, SLOWEST_TRIAL_SECONDS = 32, 5.0
 
 
@@ -46,7 +47,7 @@ def find_batch(settings: Settings) -> dict[str, Any]:
     while seconds < SLOWEST_TRIAL_SECONDS and fits(learner, data, count):
         clock = start_clock(process.device)
         rehearse(learner, data, count)
-        seconds, memory = clock(), count * learner.network.step_bytes
+        seconds, memory = clock(), step_bytes(learner, count)
         if process.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(process.device)
         rows.append({"batch_size": count, "images_per_second": round(count / seconds, 1), "memory_bytes": memory})
@@ -61,8 +62,7 @@ def find_batch(settings: Settings) -> dict[str, Any]:
 def fits(learner: Learner, data: Resident, count: int) -> bool:
     """Whether so many images at once fit: estimated on a CPU; tried on a GPU, where cuDNN chooses algorithms."""
     if learner.process.device.type == "cpu":
-        needed = count * learner.network.step_bytes
-        return needed <= available_memory() * USABLE / learner.process.local_size
+        return step_bytes(learner, count) <= available_memory() * USABLE / learner.process.local_size
     try:
         rehearse(learner, data, count)
     except torch.OutOfMemoryError:
@@ -84,14 +84,21 @@ def rehearse(learner: Learner, data: Resident, count: int) -> None:
         network.zero_grad(set_to_none=True)
 
 
-def available_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that this process may still take: the least of what the machine and the container have left."""
-    left = psutil.virtual_memory().available
-    for limit, usage in (("max", "current"), ("limit_in_bytes", "usage_in_bytes")):  # of version 2 and of version 1
-        group = groups / "memory" if "_" in limit else groups
-        most, used, stat = (read_text(group, f"memory.{name}") or "" for name in (limit, usage, "stat"))
-        if most.isdigit():
+def step_bytes(learner: Learner, count: int) -> int:
+    """What a CPU step on so many images takes in float32, 0 where the network does not say it."""
+    return count * getattr(learner.network, "step_bytes", 0)
+
+
+def available_memory(root: Path = Path("/")) -> int:
+    """Bytes that this process may still take: the least of what the machine and each control group have left."""
+    left = [psutil.virtual_memory().available]
+    own = re.search(r"^0::/*(.*)", read_text(root, "/proc/self/cgroup") or "", re.MULTILINE)
+    group = Path(own[1] if own else "")
+    for name in (group, *group.parents, "memory"):  # of version 2, and then of version 1
+        files = {file: read_text(root / "sys/fs/cgroup" / name, f"memory.{file}") or "" for file in MEMORY_FILES}
+        if (limit := files["max"] or files["limit_in_bytes"]).isdigit():
+            used = files["current"] or files["usage_in_bytes"] or 0
             # The kernel takes this part of the page cache back; in version 1 total_... is with the groups below.
-            caches = map(int, re.findall(r"inactive_file (\d+)", stat))
-            left = min(left, int(most) - int(used or 0) + max(caches, default=0))
-    return max(0, left)
+            caches = map(int, re.findall(r"inactive_file (\d+)", files["stat"]))
+            left.append(max(0, int(limit) - int(used) + max(caches, default=0)))
+    return min(left)

@@ -52,8 +52,6 @@ class FastNet(nn.Module):
     channels, each halving the side; then the largest value of each channel and a linear layer.
     """
 
-    step_bytes = 1_450_000
-
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.whitening = nn.Parameter(torch.zeros(WHITENING_FILTERS, 3, 2, 2), requires_grad=False)
@@ -63,7 +61,7 @@ class FastNet(nn.Module):
         self.head = nn.Linear(widths[-1], 10, bias=False)
         with torch.no_grad():
             self.head.weight /= self.head.weight.std()
-        self.scale = 1 / widths[-1]
+        self.scale, self.step_bytes = 1 / widths[-1], 5_000 * sum(widths)
 
     def forward(self, images: Tensor) -> Tensor:
         """Float images (B, 3, S, S), normalised -> logits (B, 10)."""
@@ -111,9 +109,10 @@ class Muon(torch.optim.Optimizer):
                 state, gradient = self.state[parameter], parameter.grad
                 if group["weight_decay"]:
                     gradient = gradient.add(parameter, alpha=group["weight_decay"])
-                momentum = state.setdefault("momentum", torch.zeros_like(parameter))
-                momentum.mul_(group["momentum"]).add_(gradient)
-                step = gradient.add(momentum, alpha=group["momentum"])
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                state["momentum"].mul_(group["momentum"]).add_(gradient)
+                step = gradient.add(state["momentum"], alpha=group["momentum"])
                 if group["orthogonal"]:
                     parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
                     step = orthogonalise(step.flatten(1)).view_as(step)

@@ -54,8 +54,8 @@ class Outputs:
                 for event in events:
                     RecordWriter(file).write(event.SerializeToString())
 
-    def draw(self, position: Position, dataset: Dataset) -> None:
-        """Write curves.png, confusion-matrix.png and predictions.png."""
+    def draw(self, position: Position, dataset: Dataset, most: int | None = None) -> None:
+        """Write curves.png, and of (at `most`) the test images confusion-matrix.png and predictions.png."""
         if not self.enabled or not position.history:
             return
         with self._measured("pictures"):
@@ -63,7 +63,8 @@ class Outputs:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
 
-            invented, test = dataset.source == "synthetic", dataset.test
+            invented = dataset.source == "synthetic"
+            test = Split(dataset.test.images[:most], dataset.test.labels[:most])
             names = [f"pattern {number}" for number in range(10)] if invented else list(CLASSES)
             title = f"{self.learner.recipe.model}, epoch {position.epoch}"
             title += ", invented images" if invented else f", {Path(dataset.source).name}"

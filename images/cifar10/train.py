@@ -14,8 +14,8 @@ import torch.distributed as dist
 from cifar10 import checkpoint
 from cifar10.batches import Resident, move_to_device, normalise
 from cifar10.data import Dataset
-from cifar10.device import Process, start, start_clock
-from cifar10.distributed import any_rank, lead_first, process_group
+from cifar10.device import start, start_clock
+from cifar10.distributed import Process, any_rank, lead_first, process_group
 from cifar10.errors import DivergedError, StoppedError, UsageError, signals_noted
 from cifar10.loop import Learner, Position, build_learner, evaluate, train_epoch
 from cifar10.memory import prepare_step
@@ -27,6 +27,7 @@ from cifar10.sources import load_dataset
 
 # Ranks must stop after the same step, so they agree on a signal every so many steps.
 STEPS_BETWEEN_AGREEMENTS = 20
+IMAGES_WHEN_STOPPED = 2000  # who stops a container kills it ten seconds later
 REPEATED = ("test_accuracy", "test_accuracy_six_views", "train_seconds", "images_per_second")
 
 
@@ -65,7 +66,7 @@ def train(settings: Settings, after_epoch: Callable[[list[dict[str, float]]], No
                     if ended and after_epoch:
                         after_epoch(run.position.history)
                 number = any_rank(process, sum(signals[:1]))
-            run.outputs.draw(run.position, run.dataset)
+            run.outputs.draw(run.position, run.dataset, IMAGES_WHEN_STOPPED if number else None)
             any_rank(process, 0)  # wait for the drawing: torchrun ends all when one has left with an error
         if run.position.epoch < recipe.epochs:
             next_step = "continue with the same command and --resume auto"

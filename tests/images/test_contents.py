@@ -155,7 +155,7 @@ def test_every_file_is_compiled_so_that_a_read_only_container_starts_fast(
 ) -> None:
     script = (
         "cd /usr/local/lib/python3.11/dist-packages; "
-        "for package in torch numpy IPython rich; do ls $package/__pycache__/__init__.cpython-311.pyc; done; "
+        "for package in torch numpy IPython tqdm; do ls $package/__pycache__/__init__.cpython-311.pyc; done; "
         "ls /opt/gpu-launcher/*/__pycache__/__init__.*.pyc"
     )
     assert len(as_root(docker_client, image, script).splitlines()) == 6

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -55,6 +56,22 @@ def test_metrics_and_manifest(trained: Callable, cli: Callable, npz: Path) -> No
     assert manifest["versions"]["torch"] == torch.__version__
     assert manifest["device"]["type"] == "cpu"
     assert manifest["data"] == f"npz {npz}"
+
+
+@pytest.mark.parametrize("text", ["{broken", "[]", "{}"])
+def test_a_record_of_the_launcher_that_cannot_be_read_costs_the_images_name_only(trained: Callable, text: str) -> None:
+    record = Path(os.environ["ENVCHECK_ROOT"], "run/gpu-launcher/request.json")
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    assert trained().code == 0
+    assert json.loads(Path("run/run.json").read_text())["image"] is None
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE"])
+def test_half_of_torchruns_variables_is_none(name: str, trained: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cluster software sets one of them for purposes of its own."""
+    monkeypatch.setenv(name, "2")
+    assert trained().result["ranks"] == 1
 
 
 def test_synthetic_images_are_learnt_and_named(cli: Callable) -> None:
@@ -110,6 +127,8 @@ def test_eval_without_a_run(cli: Callable, npz: Path) -> None:
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--epochs", "many"], "many"),
         (["train", "--epochs", "1_000"], "1_000"),
+        (["train", "--epochs", " 5"], "' 5'"),
+        (["train", "--epochs", "+5"], "'+5'"),
         (["train", "--batch-size", "-1"], "--batch-size"),
         (["train", "--learning-rate", "nan"], "nan"),
         (["train", "--learning-rate", "0"], "--learning-rate"),
@@ -196,6 +215,7 @@ def test_bar_on_a_terminal_and_lines_on_a_pipe(stream: io.StringIO, rank: str, m
     for name in ("PIPE_INTERVAL", "TERMINAL_INTERVAL"):
         monkeypatch.setattr(f"cifar10.report.{name}", 0.0)
     monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(sys, "stderr", stream)
     with Bar(desc="epoch 1/2", total=200, initial=40, unit=" images", postfix={"accuracy": "61.00%"}) as bar:
         bar.update(10)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -17,10 +18,11 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
+import safetensors.torch
 from cifar10 import checkpoint as checkpoint_module
 from cifar10 import files
 
-from tests.torch.cifar10.runs import assert_same_run, curve
+from tests.torch.cifar10.runs import assert_same_run, curve, tensors
 from tests.waiting import wait_until
 
 
@@ -31,7 +33,7 @@ def test_bit_flip_is_refused_with_both_hashes(train: Callable) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4
     file.write_bytes(content)
-    actual = checkpoint_module.hashlib.sha256(content).hexdigest()
+    actual = hashlib.sha256(content).hexdigest()
     train("run", 2, "--resume", "auto").assert_failed(1, file.name, actual, index["sha256"])
 
 
@@ -40,6 +42,23 @@ def test_broken_index_is_refused(text: str, train: Callable) -> None:
     Path("run").mkdir()
     Path("run/checkpoint.json").write_text(text)
     train("run", 2, "--resume", "auto").assert_failed(1, "checkpoint.json", "another --out")
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on(train: Callable) -> None:
+    """Version 2 had the running epoch's state in an object of its own."""
+    train("whole", 2)
+    train("run", 1)
+    index = json.loads(Path("run/checkpoint.json").read_text())
+    content = Path("run", index["file"]).read_bytes()
+    record = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]["record"])
+    names = ("step", "loss_sum", "seconds")
+    record["position"]["running"] = {name: record["position"].pop(name) for name in names}
+    content = safetensors.torch.save(tensors("run"), {"record": json.dumps(record)})
+    Path("run", index["file"]).write_bytes(content)
+    index |= {"schema_version": 2, "sha256": hashlib.sha256(content).hexdigest()}
+    Path("run/checkpoint.json").write_text(json.dumps(index))
+    assert train("run", 2, "--resume", "auto").code == 0
+    assert_same_run("whole", "run")
 
 
 def test_disk_full_keeps_the_previous_checkpoint(train: Callable) -> None:

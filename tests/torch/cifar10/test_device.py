@@ -166,7 +166,8 @@ def test_threads_are_a_ranks_share_of_the_cpus_or_as_asked(
     """What joblib finds (affinity and CPU quota) is simulated."""
     monkeypatch.setattr(device, "cpu_count", lambda: cpus)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+    for name, value in (("RANK", 0), ("WORLD_SIZE", ranks), ("LOCAL_WORLD_SIZE", ranks)):
+        monkeypatch.setenv(name, str(value))
     set_to: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
     start("cpu")

@@ -44,6 +44,11 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(asked)
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
         size = len(server.content)
+        if start >= size > 0:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{size}")
+            self.end_headers()
+            return
         if server.status != 200 or not self.path.endswith("/pub/cifar-10-python.tar.gz"):
             self.send_error(server.status if server.status != 200 else 404)
             return
@@ -123,6 +128,34 @@ def test_server_without_ranges_is_started_again(server: Server, published: None,
     download_archive(target, server.url)
     assert target.read_bytes() == server.content
     assert len(server.asked) == 1
+
+
+def test_server_without_ranges_that_always_cuts_is_given_up(server: Server, published: None, target: Path) -> None:
+    server.ranges, server.cuts, server.cut_after = False, 1000, 20_000
+    with pytest.raises(TrainerError, match="cut at 20000 of"):
+        download_archive(target, server.url)
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_answer_that_is_something_else_is_refused_after_it_came_whole(
+    ranges: bool, server: Server, published: None, target: Path
+) -> None:
+    """A portal's or a proxy's page with status 200."""
+    server.content, server.ranges = b"<html>please log in</html>", ranges
+    with pytest.raises(TrainerError, match="wrong sha256"):
+        download_archive(target, server.url)
+    assert len(server.asked) == 1
+    assert not target.with_name(target.name + ".part").exists()
+
+
+def test_part_beyond_the_end_of_another_mirrors_file_is_not_kept(server: Server, published: None, target: Path) -> None:
+    target.with_name(target.name + ".part").write_bytes(b"?" * 1000)
+    server.content = b"short"
+    with pytest.raises(TrainerError, match="wrong sha256"):
+        download_archive(target, server.url)
+    assert server.asked == ["bytes=1000-", None]
+    assert not target.with_name(target.name + ".part").exists()
 
 
 def test_wrong_content_is_refused_and_not_kept(server: Server, published: None, target: Path) -> None:

@@ -80,10 +80,12 @@ def test_on_several_ranks_nobody_waits_for_the_one_without_memory() -> None:
         loop.halve_micro_batch(it, torch.OutOfMemoryError("CUDA out of memory"))
 
 
-@pytest.mark.parametrize("model", ["simple", "fast"])
-def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(model: str, data: Resident) -> None:
-    it = learner(model=model, widths=(32, 128, 128), batch_size=256)
-    need = it.network.step_bytes * 256
+@pytest.mark.parametrize(("model", "widths"), [("simple", ()), ("fast", (32, 128, 128)), ("fast", (64, 256, 256))])
+def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(
+    model: str, widths: tuple[int, ...], data: Resident
+) -> None:
+    it = learner(model=model, widths=widths, batch_size=256)
+    need = memory.step_bytes(it, 256)
     with torch.profiler.profile(profile_memory=True) as profile:
         memory.rehearse(it, data, 256)
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -94,7 +96,7 @@ def test_the_estimate_of_a_cpu_steps_memory_covers_what_is_allocated(model: str,
 
 def test_a_cpu_computes_no_more_at_once_than_its_memory_allows(data: Resident, monkeypatch: pytest.MonkeyPatch) -> None:
     it = learner(batch_size=512)
-    need = it.network.step_bytes
+    need = memory.step_bytes(it, 1)
     monkeypatch.setattr(memory, "available_memory", lambda: int(need * 100 / memory.USABLE))
     memory.prepare_step(it, data)
     assert it.micro_batch == 64
@@ -133,6 +135,12 @@ def test_find_batch_says_that_not_even_the_smallest_fits(
     cli("train", "--data", npz, "--device", "cpu", "--find-batch").assert_failed(1, "no memory for 32 images")
 
 
+def test_a_network_that_does_not_say_what_it_needs_is_not_cut_into_pieces(data: Resident) -> None:
+    it = learner()
+    it.network = torch.nn.Flatten()
+    assert memory.step_bytes(it, 64) == 0 and memory.fits(it, data, 64)
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -141,15 +149,18 @@ def test_find_batch_says_that_not_even_the_smallest_fits(
         ({"memory.max": 3, "memory.current": 2, "memory.stat": "anon 5\ninactive_file {GIB}\nactive_file 7\n"}, 2),
         ({"memory.max": 1, "memory.current": 2}, 0),
         ({"memory.max": 16, "memory.current": 2}, 8),
+        ({"a/memory.max": 4, "a/memory.current": 1, "a/b/memory.max": "max"}, 3),
+        ({"a/c/memory.max": 1}, 8),
         ({"memory/memory.limit_in_bytes": 4, "memory/memory.usage_in_bytes": 1}, 3),
     ],
 )
-def test_the_least_of_what_machine_and_container_have_left_is_available(
+def test_the_least_of_what_machine_and_control_groups_have_left_is_available(
     files: dict[str, Any], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Numbers are GiB. The machine's memory and the control group's files are simulated."""
+    """Numbers are GiB. The machine's memory and the files of the control groups are simulated; ours is /a/b."""
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GIB))
-    for name, value in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    contents = {f"sys/fs/cgroup/{name}": value for name, value in files.items()}
+    for name, value in (contents | {"proc/self/cgroup": "0::/a/b\n"}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(value.format(GIB=GIB) if isinstance(value, str) else str(value * GIB))
     assert memory.available_memory(tmp_path) == expected * GIB

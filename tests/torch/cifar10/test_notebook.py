@@ -76,6 +76,8 @@ def test_without_data_and_network_it_says_that_the_images_are_invented(
     notebook.cells.append(nbformat.v4.new_code_cell("print(names, what)", id="names"))
     printed = run(notebook, tmp_path)
     assert "cannot be downloaded" in printed["data"] and "INVENTED" in printed["data"]
+    assert "downloading the official archive" in printed["data"]
+    assert not any("stderr" in kinds(cell) for cell in notebook.cells)
     assert "pattern 0" in printed["names"] and printed["names"].strip().endswith("invented images")
 
 
