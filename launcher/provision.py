@@ -12,7 +12,7 @@ from launcher import labels
 from launcher.access.jupyter import new_token
 from launcher.access.keys import KeyPair, accepted_keys, generate_key
 from launcher.context import Context
-from launcher.engine import ContainerPlan, Engine
+from launcher.engine import ContainerPlan, Engine, Volume
 from launcher.errors import ConflictError, LauncherError, RlimitRefusedError
 from launcher.gpu_holders import claim_gpus
 from launcher.host import route_mtu
@@ -126,16 +126,20 @@ def _create_and_start(work: _Work, plan: ContainerPlan, device: Device) -> Conta
                 attempt.callback(_quietly, engine.remove, plan.name)
             if not device.share:
                 claim_gpus(engine, plan.name, device.gpus)
-            _inject(work, plan, device)
+            fresh = _inject(work, plan, device)
         with progress.phase("start"):
             engine.start(plan.name)
+        # Not before: an attempt that fails may leave an empty volume to the next one, or another of the same second.
+        for volume in fresh:
+            mark(work.context.state, volume, f"{plan.uid}:{plan.gid}")
         work.undo.push(attempt)
     return plan
 
 
-def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
+def _inject(work: _Work, plan: ContainerPlan, device: Device) -> list[Volume]:
+    """Put the environment's files into the container; returns the volumes that were given to its user."""
     context, access, uid, gid = work.context, work.access, plan.uid, plan.gid
-    _set_owners(context, plan)
+    fresh = _set_owners(context, plan)
     files = {"request.json": InjectedFile(request_json(device, plan.image).encode(), 0o444)}
     bundle = certificate_bundle(context.environ)
     if bundle:
@@ -147,11 +151,12 @@ def _inject(work: _Work, plan: ContainerPlan, device: Device) -> None:
         files |= _ssh_files(context, plan.name, access)
     context.engine.put_archive(plan.name, RUN, archive(files, uid, gid))
     context.run_files |= {(plan.name, name): file.content for name, file in files.items()}
+    return fresh
 
 
-def _set_owners(context: Context, plan: ContainerPlan) -> None:
+def _set_owners(context: Context, plan: ContainerPlan) -> list[Volume]:
     """A fresh volume belongs to root."""
-    user = f"{plan.uid}:{plan.gid}"
+    user, fresh = f"{plan.uid}:{plan.gid}", []
     volumes = {volume.name: volume for volume in context.engine.volumes(labels.OWNER)}
     for mount in plan.volumes:
         volume = volumes.get(mount.volume)
@@ -159,7 +164,8 @@ def _set_owners(context: Context, plan: ContainerPlan) -> None:
             continue
         context.engine.put_archive(plan.name, mount.container, archive({}, plan.uid, plan.gid, 0o755))
         if volume:
-            mark(context.state, volume, user)
+            fresh.append(volume)
+    return fresh
 
 
 def _kept(context: Context, name: str, file: str) -> bytes | None:

@@ -127,6 +127,25 @@ def test_a_volume_gets_its_owner_once_and_a_new_one_of_the_name_again(
     assert engine.owners.count(home) == 2
 
 
+def test_a_volume_of_the_same_second_gets_its_owner_too_when_the_port_was_taken(
+    engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines tell a volume's age in seconds: the second attempt's volumes look like the first one's (simulated)."""
+    start, attempts = engine.start, []
+
+    def taken_at_first(name: str) -> None:
+        engine.made = 0
+        attempts.append(name)
+        if len(attempts) == 1:
+            raise ConflictError("the port is taken", "Another one.", cause_id="docker-port-in-use")
+        start(name)
+
+    monkeypatch.setattr(engine, "start", taken_at_first)
+    up(context_for(engine, tmp_path), request_)
+    assert len(attempts) == 2
+    assert engine.owners.count(own_volumes(1000, "demo")[HOME]) == 2
+
+
 def test_an_owner_that_could_not_be_set_is_set_by_the_next_start(
     engine: FakeEngine, tmp_path: Path, request_: UpRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
